@@ -1,0 +1,1 @@
+"""The vocabulary, the sources, the table engine and the features; knows no other room."""

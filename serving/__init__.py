@@ -1,0 +1,1 @@
+"""The contract, the predictor, the BentoML service. Never trains or re-implements a feature."""

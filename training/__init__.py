@@ -1,0 +1,1 @@
+"""Configuration, folds, scores, backtests, gates, MLflow, publishing, reports. Never serves."""

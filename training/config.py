@@ -1,0 +1,68 @@
+"""What a data scientist may set in the project file: `[demand]`, `[promotion]` and `[tracking]`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from features.project import Settings
+
+
+class LightGBMSettings(Settings):
+    """What LightGBM is fitted with; every value is logged."""
+
+    rounds: int = Field(default=150, ge=1)
+    learning_rate: float = Field(default=0.06, gt=0.0, le=1.0)
+    leaves: int = Field(default=31, ge=2)
+    min_rows_in_leaf: int = Field(default=40, ge=1)
+    tweedie_power: float = Field(default=1.2, gt=1.0, lt=2.0)
+
+
+class DemandGates(Settings):
+    """What a demand challenger must pass to become champion."""
+
+    max_relative_wape: float = Field(default=1.0, gt=0.0)
+    """Highest WAPE ÷ best baseline's WAPE at the bottom level."""
+    max_abs_bias: float = Field(default=0.05, gt=0.0)
+    max_coverage_error: float = Field(default=0.05, gt=0.0)
+    """Largest |measured − nominal| coverage of the 80 % and the 95 % interval."""
+
+
+class DemandSettings(Settings):
+    """`[demand]`: how demand is forecast and judged."""
+
+    frequency: Literal["day", "week", "month"] = "day"
+    horizon_days: int = Field(default=28, ge=1)
+    origins: int = Field(default=6, ge=2)
+    step_days: int | None = Field(default=None, ge=1)
+    known_ahead: tuple[str, ...] = ()
+    """Columns of `sales` that are planned, so known after the origin: price, display…"""
+    use_prophet: bool = True
+    lightgbm: LightGBMSettings = LightGBMSettings()
+    gates: DemandGates = DemandGates()
+
+
+class PromotionGates(Settings):
+    """What a send-time challenger must pass to become champion."""
+
+    min_log_loss_gain: float = Field(default=0.0)
+    """The lower bound of the paired gain over every baseline must be above this."""
+    max_calibration_error: float = Field(default=0.01, gt=0.0)
+
+
+class PromotionSettings(Settings):
+    """`[promotion]`: how send times are scored and judged."""
+
+    half_life_days: float = Field(default=120.0, gt=0.0)
+    label_days: int = Field(default=28, ge=7)
+    folds: int = Field(default=4, ge=2)
+    lightgbm: LightGBMSettings = LightGBMSettings(rounds=120, leaves=15)
+    gates: PromotionGates = PromotionGates()
+
+
+class TrackingSettings(Settings):
+    """`[tracking]`: where runs and models are recorded; empty means SQLite in the workspace."""
+
+    uri: str = ""
+    experiment: str = ""
