@@ -1,1 +1,1 @@
-"""Estimators over arrays and tables: send time, demand, seasonal, intervals; no clock, no tracker."""
+"""Estimators over arrays and tables: send time, demand, intervals; no clock, no tracker."""

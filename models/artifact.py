@@ -1,7 +1,8 @@
 """A fitted model as plain files with a manifest: never a pickle, never code.
 
 A model is `dict[str, bytes]` (LightGBM text, JSON, Parquet); this module writes such a dict to a
-folder together with `manifest.json`, and reads it back only when every byte is what the manifest says.
+folder together with `manifest.json`, and reads it back only when every byte is what the manifest
+says.
 """
 
 from __future__ import annotations
