@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Protocol, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import Progress as Bar
 
 Item = TypeVar("Item")
 
@@ -28,3 +38,44 @@ class Silent:
 
     def say(self, message: str) -> None:  # noqa: D102
         pass
+
+
+class Terminal:
+    """A bar on a terminal, plain lines in a log.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to write; whether it is a terminal decides between bar and lines.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+        """Yield every item, moving a bar or, in a log, writing a line at the start and the end."""
+        if total is None and isinstance(items, Sized):
+            total = len(items)
+        if self.console.is_terminal:
+            with _bar(self.console) as bar:
+                yield from bar.track(items, total=total, description=label)
+            return
+        self.say(f"{label} …")
+        for done, item in enumerate(items, start=1):
+            yield item
+            self.say(f"{label}: {done}" + (f" of {total}" if total else ""))
+
+    def say(self, message: str) -> None:
+        """Write one line."""
+        self.console.print(message, highlight=False, soft_wrap=True)
+
+
+def _bar(console: Console) -> Bar:
+    return Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )

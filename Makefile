@@ -1,0 +1,51 @@
+# Two commands: `make demo` and `make test`. Everything else is here for those who work on Almanac.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test test-all check lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/demo.stamp ## Install, train on the sample, serve it on port 3000
+	$(BIN)/almanac demo
+
+test: .venv/dev.stamp ## Run the fast tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/dev.stamp ## Run every test, the slow ones too
+	$(BIN)/python -m pytest
+
+check: .venv/dev.stamp ## Lint, format, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Exact versions with hashes, for every platform and Python; no index address is written.
+lock: ## Resolve the dependencies anew
+	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv
+	for target in "core:" "demo:--extra sample" "dev:--extra sample --group dev"; do \
+	  .venv/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	    --group build --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	    --quiet $${target#*:} --output-file locks/$${target%%:*}.txt || exit 1; \
+	done
+
+clean: ## Remove the environment and the demo
+	rm -rf .venv demo
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Almanac needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: locks/demo.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/demo.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.stamp: locks/dev.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ .venv/demo.stamp
