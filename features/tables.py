@@ -1,0 +1,268 @@
+"""The door: canonical tables from the user's sources, checked once, whole or not at all.
+
+Each table is read, given our names and types, checked, and written as one Parquet file sorted by
+its key (events and touches by time). It appears by one rename; a refused source leaves the table
+of the last good run. Beside it lies what it was made from, so that an unchanged source is not
+read again.
+
+Regions, products and customers that the project file does not give are made from the ids that the
+other tables hold. In `sales`, rows with empty `units` after a series' last sale are its plan;
+between sales they are missing observations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.checks import check_cells, check_keys, check_plan, check_references
+from features.completion import content_sql, with_event_ids, with_summed_duplicates, with_time_zones
+from features.csv_files import quote_text
+from features.engine import Engine, open_engine
+from features.errors import ProjectError, UnknownName
+from features.nodes import TREES, add_parents_sql, derived_sql
+from features.progress import Progress
+from features.project import Project
+from features.schema import TABLES, Events, Table, Touches, schema_hash
+from features.sources import list_inputs, open_scans
+from features.staging import Staged, stage_rows
+
+DOOR_VERSION = 1
+"""Raised whenever the same source would give another table; then nothing older is reused."""
+
+DERIVED = ("regions", "products", "customers")
+_ORDER = {"events": Events.OCCURRED_AT, "touches": Touches.SENT_AT}
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """What one canonical table holds.
+
+    Attributes
+    ----------
+    name : str
+        Canonical table name.
+    rows : int
+        Number of rows.
+    fingerprint : str
+        16 hexadecimal digits of its content: equal for equal rows, in any order.
+    path : Path
+        Its Parquet file.
+    is_reused : bool
+        Whether it was there already, made from the same sources by the same settings.
+    """
+
+    name: str
+    rows: int
+    fingerprint: str
+    path: Path
+    is_reused: bool
+
+
+def build_tables(
+    project: Project, progress: Progress, only: Collection[str] | None = None
+) -> dict[str, TableSummary]:
+    """Build the canonical tables of a project, or those of `only` and what they rest on.
+
+    Parameters
+    ----------
+    project : Project
+        What to read, and where tables go.
+    progress : Progress
+        Told of each table.
+    only : collection of str, optional
+        Canonical table names.
+
+    Returns
+    -------
+    dict of name to TableSummary
+        In the order they were built. Without `only`, tables of an earlier project file that this
+        one no longer has are removed.
+
+    Raises
+    ------
+    AlmanacError
+        For the first thing that is wrong, by file, row and column; the table it belongs to is
+        then as it was before.
+    """
+    if not project.tables:
+        raise ProjectError(f"{project.path}: no [tables.*] section, so there is nothing to read")
+    names = _plan(project, only)
+    folder = project.workspace.tables
+    folder.mkdir(parents=True, exist_ok=True)
+    if only is None:
+        _remove_stale(folder, names)
+    built: dict[str, TableSummary] = {}
+    for name in progress.track(names, "tables", total=len(names)):
+        built[name] = summary = _build(project, name, built)
+        verb = "unchanged" if summary.is_reused else "read"
+        progress.say(f"{name}: {summary.rows:,} rows, {verb}")
+    return built
+
+
+def _plan(project: Project, only: Collection[str] | None) -> list[str]:
+    given = [name for name in TABLES if name in project.tables]
+    derived = [n for n in DERIVED if n not in given and _referrers(project, n)]
+    wanted = set(only if only is not None else [*given, *derived])
+    for name in wanted - {*given, *derived}:
+        if name not in TABLES:
+            raise UnknownName("table", name, TABLES)
+        raise ProjectError(f"{project.path}: [tables.{name}] is needed and not there")
+    while True:
+        # A derived table rests on all that point to it, or it would differ with what was asked.
+        more = {t for name in wanted for _, t in TABLES[name].references if t in {*given, *derived}}
+        more |= {t for name in wanted if name in derived for t, _ in _referrers(project, name)}
+        if more <= wanted:
+            return [name for name in [*given, *derived] if name in wanted]
+        wanted |= more
+
+
+def _referrers(project: Project, name: str) -> list[tuple[str, str]]:
+    return [
+        (table.name, column)
+        for table in TABLES.values()
+        if table.name in project.tables
+        for column, target in table.references
+        if target == name
+    ]
+
+
+def _remove_stale(folder: Path, names: list[str]) -> None:
+    for name in TABLES:
+        if name not in names:
+            (folder / f"{name}.json").unlink(missing_ok=True)
+            (folder / f"{name}.parquet").unlink(missing_ok=True)
+
+
+def _build(project: Project, name: str, built: dict[str, TableSummary]) -> TableSummary:
+    path = project.workspace.table(name)
+    inputs = _inputs_of(project, name, built)
+    reused = _reuse(name, path, inputs)
+    if reused is not None:
+        return reused
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path.parent) as folder:
+        scratch = Path(folder)
+        settings = project.settings
+        with open_engine(settings.threads, settings.memory_limit, scratch / "spill") as engine:
+            if name in project.tables:
+                rows = _checked_sql(engine, project, name, scratch, built)
+            else:
+                tables = [
+                    (f"read_parquet({quote_text(str(built[table].path))})", column)
+                    for table, column in _referrers(project, name)
+                ]
+                rows = derived_sql(name, tables, settings.time_zone)
+            partial = scratch / "table.parquet"
+            _write(engine, TABLES[name], rows, partial)
+            count, fingerprint = _fingerprint(engine, TABLES[name], partial)
+        return _publish(name, partial, path, inputs, count, fingerprint)
+
+
+def _checked_sql(
+    engine: Engine, project: Project, name: str, scratch: Path, built: dict[str, TableSummary]
+) -> str:
+    settings, table = project.tables[name], TABLES[name]
+    if settings.on_duplicate == "sum" and name != "sales":
+        raise ProjectError(f'{project.path}: [tables.{name}] on_duplicate: "sum" is for sales only')
+    scans = open_scans(engine, project, settings, scratch)
+    staged = stage_rows(engine, table, settings, scans, scratch / "staged.parquet")
+    check_cells(engine, staged)
+    rows = _completed(project, staged)
+    if settings.on_duplicate == "error" and not _has_made_ids(staged):
+        check_keys(engine, staged, rows)
+    for column, target in table.references:
+        if target in built and target in project.tables:
+            ids = f"read_parquet({quote_text(str(built[target].path))})"
+            check_references(engine, staged, rows, column, target, ids)
+    if name == "sales":
+        check_plan(engine, staged, rows)
+    return add_parents_sql(engine, staged, rows) if name in TREES else rows
+
+
+def _has_made_ids(staged: Staged) -> bool:
+    return staged.table.name == "events" and Events.EVENT_ID not in staged.families
+
+
+def _completed(project: Project, staged: Staged) -> str:
+    rows = staged.typed_sql()
+    if _has_made_ids(staged):
+        return with_event_ids(rows)
+    if staged.settings.on_duplicate == "sum":
+        return with_summed_duplicates(rows)
+    if staged.table.name == "customers":
+        return with_time_zones(rows, project.settings.time_zone)
+    return rows
+
+
+def _write(engine: Engine, table: Table, rows: str, target: Path) -> None:
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    order = ", ".join([*([_ORDER[table.name]] if table.name in _ORDER else []), *table.key])
+    engine.execute(
+        f"COPY (SELECT {columns} FROM ({rows}) ORDER BY {order}) "
+        f"TO {quote_text(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+    )
+
+
+def _fingerprint(engine: Engine, table: Table, path: Path) -> tuple[int, str]:
+    columns = [column.name for column in table.columns]
+    # A sum of digests does not depend on the order of rows, and counts equal rows twice.
+    count, total = engine.execute(
+        f"SELECT count(*), sum(md5_number_lower({content_sql(columns)})) "
+        f"FROM read_parquet({quote_text(str(path))})"
+    ).fetchall()[0]
+    text = json.dumps([table.name, columns, count, str(total)])
+    return count, hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _inputs_of(project: Project, name: str, built: dict[str, TableSummary]) -> dict[str, Any]:
+    given = project.tables.get(name)
+    rests_on = (
+        [target for _, target in TABLES[name].references if target in project.tables]
+        if given
+        else [table for table, _ in _referrers(project, name)]
+    )
+    return {
+        "door": DOOR_VERSION,
+        "schema": schema_hash(),
+        "time_zone": project.settings.time_zone,
+        "settings": given.model_dump(mode="json") if given else None,
+        "named_sources": project.sources if given and given.sql else {},
+        "files": list_inputs(project, given) if given else [],
+        "tables": {table: built[table].fingerprint for table in rests_on if table in built},
+    }
+
+
+def _stamp_of(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _reuse(name: str, path: Path, inputs: dict[str, Any]) -> TableSummary | None:
+    try:
+        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        is_same = beside["inputs"] == inputs and beside["table"] == _stamp_of(path)
+        summary = TableSummary(name, beside["rows"], beside["fingerprint"], path, is_reused=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return summary if is_same and inputs["files"] is not None else None
+
+
+def _publish(
+    name: str, partial: Path, path: Path, inputs: dict[str, Any], rows: int, fingerprint: str
+) -> TableSummary:
+    beside = path.with_suffix(".json")
+    content = {
+        "inputs": inputs, "table": _stamp_of(partial), "rows": rows, "fingerprint": fingerprint
+    }  # fmt: skip
+    note = partial.with_suffix(".json")
+    note.write_text(json.dumps(content, indent=2, sort_keys=True), encoding="utf-8")
+    # First the old note goes: should this stop half-way, the table is read again, never misjudged.
+    beside.unlink(missing_ok=True)
+    partial.replace(path)
+    note.replace(beside)
+    return TableSummary(name, rows, fingerprint, path, is_reused=False)
