@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 Item = TypeVar("Item")
+SECONDS_BETWEEN_LINES = 5.0
 
 
 class Progress(Protocol):
@@ -53,17 +55,20 @@ class Terminal:
         self.console = console
 
     def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
-        """Yield every item, moving a bar or, in a log, writing a line at the start and the end."""
+        """Yield every item, moving a bar or, in a log, writing a line now and then and at the end."""
         if total is None and isinstance(items, Sized):
             total = len(items)
         if self.console.is_terminal:
             with _bar(self.console) as bar:
                 yield from bar.track(items, total=total, description=label)
             return
-        self.say(f"{label} …")
+        of_total = f" of {total}" if total else ""
+        last = time.monotonic()
         for done, item in enumerate(items, start=1):
             yield item
-            self.say(f"{label}: {done}" + (f" of {total}" if total else ""))
+            if done == total or time.monotonic() - last > SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                self.say(f"{label}: {done}{of_total}")
 
     def say(self, message: str) -> None:
         """Write one line."""
