@@ -15,7 +15,9 @@
     │   └── EmptyTable
     ├── NotEnoughData             too little history for what was asked
     ├── UnknownName               a region, product, channel or level that does not exist
+    ├── InvalidRequest            what was asked for cannot be, whatever the data
     ├── NotTrained                no run, model or champion yet
+    ├── FeatureError              a feature is declared wrongly, or cannot be read as asked
     ├── ArtifactError             a saved model is damaged or of another format
     └── GateRefused               a challenger did not pass the promotion gates
 """
@@ -135,8 +137,16 @@ class UnknownName(AlmanacError):
         super().__init__(f"{kind} '{name}' is not known{hint}")
 
 
+class InvalidRequest(AlmanacError):
+    """What was asked for cannot be, whatever the data: a window, a time of day, a number."""
+
+
 class NotTrained(AlmanacError):
     """What was asked for has not been trained or promoted yet."""
+
+
+class FeatureError(AlmanacError):
+    """A feature is declared wrongly, or cannot be read as asked."""
 
 
 class ArtifactError(AlmanacError):
