@@ -81,7 +81,7 @@ def derived_sql(name: str, references: list[tuple[str, str]], time_zone: str) ->
         f"AS {column.name}"
         for column in table.columns
     ]  # fmt: skip
-    return f"SELECT {', '.join(values)}, 0 AS {POSITION} FROM ({ids})"
+    return f"SELECT {', '.join(values)}, 0 AS {POSITION} FROM (SELECT DISTINCT * FROM ({ids}))"
 
 
 def _level_of(table: Table) -> str:
