@@ -21,8 +21,8 @@ from features.errors import (
     UnknownReference,
     WrongType,
 )
-from features.hints import expected_of, fix_bound, fix_type
-from features.schema import ALL, Column, Kind
+from features.hints import expected_of, fix_bound, fix_naive, fix_type
+from features.schema import ALL, Column, Kind, Products, Regions
 from features.staging import POSITION, Staged
 
 
@@ -157,8 +157,16 @@ def _flaws_of(staged: Staged, column: Column) -> list[Flaw]:
         flaws.append(Flaw(column, f"{value} NOT IN ({choices})", OutOfRange, expected_of(column)))
     if column.kind is Kind.TIMESTAMP and zone is None and family is not Family.INSTANT:
         naive = f"({value}) IS NOT NULL AND NOT {has_offset_sql(raw, family)}"
-        flaws.append(Flaw(column, naive, AmbiguousTime, "a timestamp with its offset from UTC"))
-    if column.name in staged.table.key and len(staged.table.key) == 1:
+        flaws.append(
+            Flaw(
+                column,
+                naive,
+                AmbiguousTime,
+                "a timestamp with its offset from UTC",
+                fix_naive(staged.table),
+            )
+        )
+    if column.name in (Regions.REGION_ID, Products.PRODUCT_ID):
         flaws.append(
             Flaw(column, f"{value} = '{ALL}'", OutOfRange, f"an id other than '{ALL}'",
                  "That id is kept for the root of every hierarchy; rename this row.")

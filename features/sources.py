@@ -6,6 +6,7 @@ names and types of its columns, and how to call it in a message.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import glob
 import importlib.util
@@ -134,6 +135,11 @@ def find_files(project: Project, text: str) -> list[Path]:
     return [path]
 
 
+def is_csv(path: Path) -> bool:
+    """Return whether a file is read as CSV, by its name."""
+    return _suffix(path) in CSV_SUFFIXES
+
+
 def _nearest(path: Path) -> str:
     if not path.parent.is_dir():
         return f", nor the folder {path.parent}"
@@ -174,9 +180,8 @@ def _suffix(path: Path) -> str:
 
 def _csv_scan(path: Path, encoding: str, delimiter: str | None, scratch: Path) -> Scan:
     names, found = read_header(path, encoding, delimiter)
-    is_utf8 = encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
     readable = path
-    if not is_utf8:
+    if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
         readable = write_utf8(path, encoding, scratch / f"{len(list(scratch.iterdir()))}.csv")
     sql = csv_sql(readable, names, found)
     return Scan(str(path), sql, dict.fromkeys(names, "VARCHAR"), path, encoding)

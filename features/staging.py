@@ -154,7 +154,9 @@ def _missing(table: Table, column: Column, wanted: str, scan: Scan) -> MissingCo
     names = list(scan.columns)
     listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     known = {*column.synonyms, column.name}
-    near = next((n for n in names if n.lower() in known), None) or _nearest(wanted, names)
+    near = next((n for n in names if n.lower() in known), None) or next(
+        iter(difflib.get_close_matches(wanted, names, n=1)), "..."
+    )
     return MissingColumn(
         table.name,
         scan.label,

@@ -12,56 +12,29 @@ between sales they are missing observations.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from features.checks import check_cells, check_keys, check_plan, check_references
-from features.completion import content_sql, with_event_ids, with_summed_duplicates, with_time_zones
+from features.completion import with_event_ids, with_summed_duplicates, with_time_zones
 from features.csv_files import quote_text
 from features.engine import Engine, open_engine
 from features.errors import ProjectError, UnknownName
 from features.nodes import TREES, add_parents_sql, derived_sql
 from features.progress import Progress
 from features.project import Project
-from features.schema import TABLES, Events, Table, Touches, schema_hash
+from features.schema import TABLES, Events, schema_hash
 from features.sources import list_inputs, open_scans
 from features.staging import Staged, stage_rows
+from features.table_files import TableSummary as TableSummary
+from features.table_files import find_reusable, fingerprint_table, publish_table, write_table
 
 DOOR_VERSION = 1
 """Raised whenever the same source would give another table; then nothing older is reused."""
 
 DERIVED = ("regions", "products", "customers")
-_ORDER = {"events": Events.OCCURRED_AT, "touches": Touches.SENT_AT}
-
-
-@dataclass(frozen=True)
-class TableSummary:
-    """What one canonical table holds.
-
-    Attributes
-    ----------
-    name : str
-        Canonical table name.
-    rows : int
-        Number of rows.
-    fingerprint : str
-        16 hexadecimal digits of its content: equal for equal rows, in any order.
-    path : Path
-        Its Parquet file.
-    is_reused : bool
-        Whether it was there already, made from the same sources by the same settings.
-    """
-
-    name: str
-    rows: int
-    fingerprint: str
-    path: Path
-    is_reused: bool
 
 
 def build_tables(
@@ -142,7 +115,7 @@ def _remove_stale(folder: Path, names: list[str]) -> None:
 def _build(project: Project, name: str, built: dict[str, TableSummary]) -> TableSummary:
     path = project.workspace.table(name)
     inputs = _inputs_of(project, name, built)
-    reused = _reuse(name, path, inputs)
+    reused = find_reusable(name, path, inputs)
     if reused is not None:
         return reused
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path.parent) as folder:
@@ -158,9 +131,9 @@ def _build(project: Project, name: str, built: dict[str, TableSummary]) -> Table
                 ]
                 rows = derived_sql(name, tables, settings.time_zone)
             partial = scratch / "table.parquet"
-            _write(engine, TABLES[name], rows, partial)
-            count, fingerprint = _fingerprint(engine, TABLES[name], partial)
-        return _publish(name, partial, path, inputs, count, fingerprint)
+            write_table(engine, TABLES[name], rows, partial)
+            count, fingerprint = fingerprint_table(engine, TABLES[name], partial)
+        return publish_table(name, partial, path, inputs, count, fingerprint)
 
 
 def _checked_sql(
@@ -199,26 +172,6 @@ def _completed(project: Project, staged: Staged) -> str:
     return rows
 
 
-def _write(engine: Engine, table: Table, rows: str, target: Path) -> None:
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    order = ", ".join([*([_ORDER[table.name]] if table.name in _ORDER else []), *table.key])
-    engine.execute(
-        f"COPY (SELECT {columns} FROM ({rows}) ORDER BY {order}) "
-        f"TO {quote_text(str(target))} (FORMAT parquet, COMPRESSION zstd)"
-    )
-
-
-def _fingerprint(engine: Engine, table: Table, path: Path) -> tuple[int, str]:
-    columns = [column.name for column in table.columns]
-    # A sum of digests does not depend on the order of rows, and counts equal rows twice.
-    count, total = engine.execute(
-        f"SELECT count(*), sum(md5_number_lower({content_sql(columns)})) "
-        f"FROM read_parquet({quote_text(str(path))})"
-    ).fetchall()[0]
-    text = json.dumps([table.name, columns, count, str(total)])
-    return count, hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _inputs_of(project: Project, name: str, built: dict[str, TableSummary]) -> dict[str, Any]:
     given = project.tables.get(name)
     rests_on = (
@@ -235,34 +188,3 @@ def _inputs_of(project: Project, name: str, built: dict[str, TableSummary]) -> d
         "files": list_inputs(project, given) if given else [],
         "tables": {table: built[table].fingerprint for table in rests_on if table in built},
     }
-
-
-def _stamp_of(path: Path) -> list[int]:
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
-
-
-def _reuse(name: str, path: Path, inputs: dict[str, Any]) -> TableSummary | None:
-    try:
-        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        is_same = beside["inputs"] == inputs and beside["table"] == _stamp_of(path)
-        summary = TableSummary(name, beside["rows"], beside["fingerprint"], path, is_reused=True)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return summary if is_same and inputs["files"] is not None else None
-
-
-def _publish(
-    name: str, partial: Path, path: Path, inputs: dict[str, Any], rows: int, fingerprint: str
-) -> TableSummary:
-    beside = path.with_suffix(".json")
-    content = {
-        "inputs": inputs, "table": _stamp_of(partial), "rows": rows, "fingerprint": fingerprint
-    }  # fmt: skip
-    note = partial.with_suffix(".json")
-    note.write_text(json.dumps(content, indent=2, sort_keys=True), encoding="utf-8")
-    # First the old note goes: should this stop half-way, the table is read again, never misjudged.
-    beside.unlink(missing_ok=True)
-    partial.replace(path)
-    note.replace(beside)
-    return TableSummary(name, rows, fingerprint, path, is_reused=False)
