@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit, gammaln
 
@@ -30,6 +31,8 @@ from features.schema import SLOTS_PER_WEEK
 from models.histories import Histories, Outcomes
 
 HOURS, DAYS = 24, 7
+_SLOTS = np.arange(SLOTS_PER_WEEK)
+_APART = (_SLOTS[None, :] - _SLOTS[:, None]) % SLOTS_PER_WEEK
 MAX_FIT_CUSTOMERS = 4000
 """Customers that the few strengths are fitted on; more of them change no digit that matters."""
 
@@ -106,13 +109,12 @@ def build_kernel(bandwidth_hours: float, day_sharing: float) -> np.ndarray:
     day_sharing : float
         Part of an event that is spread evenly over the seven days at its hour; 0 to 1.
     """
-    slots = np.arange(SLOTS_PER_WEEK)
-    apart = (slots[:, None] - slots[None, :]) % SLOTS_PER_WEEK
-    apart = np.minimum(apart, SLOTS_PER_WEEK - apart)
-    near = np.exp(-0.5 * (apart / bandwidth_hours) ** 2)
-    near /= near.sum(axis=1, keepdims=True)
-    days = (1 - day_sharing) * np.eye(DAYS) + day_sharing / DAYS
-    return np.asarray(np.kron(days, np.eye(HOURS)) @ near)
+    distance = np.minimum(_SLOTS, SLOTS_PER_WEEK - _SLOTS)
+    near = np.exp(-0.5 * (distance / bandwidth_hours) ** 2)
+    near /= near.sum()
+    same_hour = near.reshape(DAYS, HOURS).mean(axis=0)
+    by_distance = (1 - day_sharing) * near + day_sharing * np.tile(same_hour, DAYS)
+    return np.asarray(by_distance[_APART])
 
 
 def fit_shape(histories: Histories, outcomes: Outcomes) -> ShapeChain:
@@ -133,15 +135,20 @@ def fit_shape(histories: Histories, outcomes: Outcomes) -> ShapeChain:
     """
     totals = _sum_by_segment(histories)
     rows = pick_customers(np.flatnonzero(outcomes.totals > 0))
-    seen, after = histories.take(rows), outcomes.take(rows).weeks_active.tocoo()
+    seen, after = histories.take(rows), outcomes.take(rows)
+    cells = after.weeks_active.tocoo()
+    segments = seen.segment_codes[cells.row]
+    apart, weights, of_cell = _pair_cells(seen.counts, cells)
 
     def loss(point: np.ndarray) -> float:
         chain = _chain(point, totals, histories.segment_names)
+        kernel = build_kernel(chain.bandwidth_hours, chain.day_sharing)
+        own = np.bincount(of_cell, weights * kernel[0, apart], minlength=len(segments))
+        prior = np.vstack([chain.segment_share, chain.global_share])[segments, cells.col]
+        alpha = own + chain.customer_concentration * prior
         strength = seen.events + chain.customer_concentration
-        alpha = chain.share(seen)[after.row, after.col] * strength[after.row]
-        total = np.bincount(after.row, after.data, minlength=len(seen))
-        inside = gammaln(strength) - gammaln(strength + total)
-        return -float(inside.sum() + (gammaln(alpha + after.data) - gammaln(alpha)).sum())
+        inside = gammaln(strength) - gammaln(strength + after.totals)
+        return -float(inside.sum() + (gammaln(alpha + cells.data) - gammaln(alpha)).sum())
 
     return _chain(maximise_posterior(loss, PRIOR), totals, histories.segment_names)
 
@@ -172,14 +179,14 @@ def maximise_posterior(loss: Callable[[np.ndarray], float], prior: np.ndarray) -
     return np.asarray(found.x)
 
 
-def _chain(point: np.ndarray, totals: np.ndarray, names: tuple[str, ...]) -> ShapeChain:
+def _chain(point: np.ndarray, totals: sparse.csr_array, names: tuple[str, ...]) -> ShapeChain:
     """Build the chain at `point`; the last row of `totals` holds customers without a segment."""
     above_segment, above_customer, bandwidth = np.exp(point[:3]).tolist()
     day_sharing = float(expit(point[3]))
-    everybody = totals.sum(axis=0) @ build_kernel(bandwidth, 0.0)
+    everybody = (totals.sum(axis=0) * build_kernel(bandwidth, 0.0)).sum(axis=1)
     global_share = (everybody + 1 / SLOTS_PER_WEEK) / (everybody.sum() + 1)
-    own = totals[:-1] @ build_kernel(bandwidth, day_sharing)
-    events = totals[:-1].sum(axis=1)
+    own = np.asarray(totals[:-1] @ build_kernel(bandwidth, day_sharing))
+    events = np.asarray(totals[:-1].sum(axis=1))
     return ShapeChain(
         global_share=global_share,
         segment_names=names,
@@ -192,12 +199,31 @@ def _chain(point: np.ndarray, totals: np.ndarray, names: tuple[str, ...]) -> Sha
     )
 
 
-def _sum_by_segment(histories: Histories) -> np.ndarray:
+def _sum_by_segment(histories: Histories) -> sparse.csr_array:
     """Return counts by segment and slot; the last row is of customers without a segment."""
-    totals = np.zeros((len(histories.segment_names) + 1, SLOTS_PER_WEEK))
-    cells = histories.counts.tocoo()
-    np.add.at(totals, (histories.segment_codes[cells.row], cells.col), cells.data)
-    return totals
+    n_rows = len(histories.segment_names) + 1
+    rows = histories.segment_codes % n_rows
+    shape = (n_rows, len(histories))
+    member = sparse.csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=shape)
+    return member @ histories.counts
+
+
+def _pair_cells(
+    counts: sparse.csr_array, cells: sparse.coo_array
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pair each outcome cell with every count of its customer.
+
+    Returns
+    -------
+    apart, weights, of_cell : arrays of shape (n_pairs,)
+        Slots from the count to the cell around the week, the count, and the cell's position.
+    """
+    lengths = np.diff(counts.indptr)[cells.row]
+    of_cell = np.repeat(np.arange(len(lengths)), lengths)
+    first = np.cumsum(lengths) - lengths
+    at = np.arange(len(of_cell)) - np.repeat(first - counts.indptr[cells.row], lengths)
+    apart = (cells.col[of_cell] - counts.indices[at]) % SLOTS_PER_WEEK
+    return apart, counts.data[at], of_cell
 
 
 def pick_customers(rows: np.ndarray) -> np.ndarray:

@@ -216,28 +216,21 @@ def _read_number(numbers: pd.DataFrame, name: str, otherwise: np.ndarray) -> np.
 
 
 def _read_counts(column: pd.Series) -> sparse.csr_array:
-    lists = pa.array(column, type=_SLOT_LISTS)
+    """Read lists of structs (slot, weight), whatever the two fields are called."""
+    lists = pa.array(column)
     if isinstance(lists, pa.ChunkedArray):
         lists = lists.combine_chunks()
-    lengths = np.diff(lists.offsets.to_numpy()) if lists.null_count == 0 else _lengths(lists)
-    slots, weights = lists.flatten().flatten()
-    slots = slots.to_numpy(zero_copy_only=False)
-    weights = weights.to_numpy(zero_copy_only=False)
+    shape = (len(lists), SLOTS_PER_WEEK)
+    if pa.types.is_null(lists.type) or pa.types.is_null(lists.type.value_type):
+        return sparse.csr_array(shape, dtype=np.float64)
+    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    slots, weights = (part.to_numpy(zero_copy_only=False) for part in lists.flatten().flatten())
     _check_range(slots, SLOT_COUNTS, 0, SLOTS_PER_WEEK - 1)
     _check_range(weights, SLOT_COUNTS, 0, np.inf)
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    shape = (len(lists), SLOTS_PER_WEEK)
     counts = sparse.csr_array((weights, slots, starts), shape=shape, dtype=np.float64)
     counts.sum_duplicates()
     return counts
-
-
-def _lengths(lists: pa.ListArray) -> np.ndarray:
-    lengths: np.ndarray = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    return lengths
-
-
-_SLOT_LISTS = pa.list_(pa.struct([("slot", pa.int64()), ("weight", pa.float64())]))
 
 
 def _check_columns(table: pd.DataFrame, names: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Send-time models: the probability that a customer is active in each hour of their week.
 
-Two baselines that anybody would try first, the empirical-Bayes chain, and LightGBM on top of it.
+The empirical-Bayes chain and LightGBM on top of it; the baselines are in
+`models.send_time_baselines`, and what they all share in `models.send_time_base`.
 """
 
 from __future__ import annotations
@@ -14,79 +15,24 @@ import numpy as np
 import pandas as pd
 
 from features.errors import ArtifactError
-from features.schema import SLOTS_PER_WEEK
 from models.activity_level import LevelChain, fit_level
 from models.empirical_bayes import ShapeChain, fit_shape
 from models.histories import Histories, Outcomes
 from models.send_time_base import MODEL_FILE, SendTimeModel, to_probability
+from models.send_time_baselines import BestGlobalHour, CustomerHistogram
+
+__all__ = [
+    "BestGlobalHour",
+    "CustomerHistogram",
+    "EmpiricalBayes",
+    "Histories",
+    "LightGBMSendTime",
+    "SendTimeModel",
+    "load_send_time",
+]
 
 BOOSTER_FILE = "level.txt"
-
-
-class BestGlobalHour(SendTimeModel):
-    """Baseline: everybody gets everybody's week, so its best slot is the best global hour.
-
-    The probability in a slot is the share of customer-weeks in which it was active.
-    """
-
-    name = "best_global_hour"
-    probability_: np.ndarray
-
-    def weights(self, histories: Histories) -> np.ndarray:
-        """All weight on everybody."""
-        return np.tile([0.0, 0.0, 1.0], (len(histories), 1))
-
-    def _fit(self, histories: Histories, outcomes: Outcomes) -> None:
-        weeks = outcomes.n_weeks * len(histories)
-        active = np.asarray(outcomes.weeks_active.sum(axis=0))
-        self.probability_ = (active + 1 / SLOTS_PER_WEEK) / (weeks + 1)
-
-    def _predict_raw(self, histories: Histories) -> np.ndarray:
-        return np.tile(self.probability_, (len(histories), 1))
-
-    def _to_json(self) -> dict[str, Any]:
-        return {"probability": self.probability_.tolist()}
-
-    def _from_json(self, fitted: Mapping[str, Any]) -> None:
-        self.probability_ = np.array(fitted["probability"])
-
-
-class CustomerHistogram(SendTimeModel):
-    """Baseline: a customer's own histogram, smoothed by a few events spread evenly over the week.
-
-    Parameters
-    ----------
-    pseudo_events : float
-        Events that are spread over the 168 slots, and over time at everybody's pace; > 0.
-    half_life_days : float
-        Half-life that the counts of the histories were decayed with.
-    """
-
-    name = "customer_histogram"
-    level_: LevelChain
-
-    def __init__(self, *, pseudo_events: float = 1.0, half_life_days: float = 120.0) -> None:
-        self.pseudo_events = pseudo_events
-        self.half_life_days = half_life_days
-
-    def weights(self, histories: Histories) -> np.ndarray:
-        """Own events against the pseudo-events, which are nobody's in particular."""
-        own = histories.events / (histories.events + self.pseudo_events)
-        return np.column_stack([own, np.zeros(len(own)), 1 - own])
-
-    def _fit(self, histories: Histories, outcomes: Outcomes) -> None:
-        self.level_ = fit_level(histories, outcomes, half_life_days=self.half_life_days)
-
-    def _predict_raw(self, histories: Histories) -> np.ndarray:
-        own = histories.counts.toarray() + self.pseudo_events / SLOTS_PER_WEEK
-        share = own / own.sum(axis=1, keepdims=True)
-        return to_probability(self.level_.level(histories), share)
-
-    def _to_json(self) -> dict[str, Any]:
-        return {"level": self.level_.to_json()}
-
-    def _from_json(self, fitted: Mapping[str, Any]) -> None:
-        self.level_ = LevelChain.from_json(fitted["level"])
+ROWS_PER_THREAD = 20_000
 
 
 class EmpiricalBayes(SendTimeModel):
@@ -184,7 +130,7 @@ class LightGBMSendTime(EmpiricalBayes):
             return start
         some = histories.take(rows)
         added = self.booster_.predict(
-            self._design(some, start[rows]), raw_score=True, num_threads=self.threads
+            self._design(some, start[rows]), raw_score=True, num_threads=self._threads_for(rows)
         )
         start[rows] *= np.exp(added)
         return start
@@ -229,15 +175,21 @@ class LightGBMSendTime(EmpiricalBayes):
             init_score=np.log(start * outcomes.n_weeks),
             params={"feature_pre_filter": False, "verbosity": -1},
         )
-        self.booster_ = lgb.train(self._lightgbm_parameters(), data, num_boost_round=self.rounds)
+        self.booster_ = lgb.train(
+            self._lightgbm_parameters(self._threads_for(rows)), data, num_boost_round=self.rounds
+        )
 
-    def _lightgbm_parameters(self) -> dict[str, Any]:
+    def _threads_for(self, rows: np.ndarray) -> int:
+        # On few rows threads wait for each other longer than they work; trees are the same.
+        return min(self.threads, 1 + len(rows) // ROWS_PER_THREAD)
+
+    def _lightgbm_parameters(self, threads: int) -> dict[str, Any]:
         return {
             "objective": "poisson",
             "learning_rate": self.learning_rate,
             "num_leaves": self.leaves,
             "min_data_in_leaf": self.min_rows_in_leaf,
-            "num_threads": self.threads,
+            "num_threads": threads,
             "seed": self.seed,
             "deterministic": True,
             "force_col_wise": True,
