@@ -1,0 +1,107 @@
+"""The addresses of the service, assembled into one ASGI application."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from serving.edge import Edge
+from serving.forecast_endpoints import ForecastEndpoints
+from serving.metrics import MEDIA_TYPE as METRICS_TYPE
+from serving.metrics import Metrics
+from serving.openapi import build_openapi
+from serving.predictor import Predictor
+from serving.responses import respond
+from serving.send_time_endpoint import Clock, SendTimeEndpoint
+from serving.settings import ServingSettings
+
+ADDRESSES = {
+    "send times": "POST /v1/send-times",
+    "forecasts": "GET /v1/forecasts",
+    "levels of forecasts": "GET /v1/forecasts/levels",
+    "contract": "GET /openapi.json",
+    "liveness": "GET /livez",
+    "readiness": "GET /readyz",
+    "metrics": "GET /metrics",
+}
+
+
+def utc_now() -> datetime:
+    """Return the time; the only place of the service that reads the calendar clock."""
+    return datetime.now(UTC)
+
+
+def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = utc_now) -> ASGIApp:
+    """Return the ASGI application that answers every address of the service.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Answers; holds what is loaded.
+    settings : ServingSettings
+        Limits.
+    clock : callable
+        Returns the time, with a zone.
+    """
+    metrics = Metrics()
+    send_times = SendTimeEndpoint(predictor, settings, metrics, clock)
+    forecasts = ForecastEndpoints(predictor, metrics)
+    about = AboutEndpoints(predictor, metrics)
+    routes = [
+        Route("/v1/send-times", send_times.send_times, methods=["POST"]),
+        Route("/v1/forecasts", forecasts.forecasts, methods=["GET"]),
+        Route("/v1/forecasts/levels", forecasts.levels, methods=["GET"]),
+        Route("/livez", about.livez, methods=["GET"]),
+        Route("/readyz", about.readyz, methods=["GET"]),
+        Route("/metrics", about.metrics_text, methods=["GET"]),
+        Route("/openapi.json", about.openapi, methods=["GET"]),
+        Route("/", about.landing, methods=["GET"]),
+    ]
+    return Edge(
+        Router(routes, redirect_slashes=False),
+        metrics,
+        timeout_seconds=settings.timeout_seconds,
+        max_concurrency=settings.max_concurrency,
+        is_request_logged=settings.is_request_logged,
+    )
+
+
+class AboutEndpoints:
+    """What the service says about itself."""
+
+    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
+        self.predictor, self.metrics = predictor, metrics
+        self._version = version("almanac")
+        self._openapi = msgspec.json.encode(build_openapi(self._version))
+
+    async def livez(self, request: Request) -> Response:  # noqa: ARG002
+        """Say that the process runs and answers."""
+        return respond(b'{"status":"alive"}')
+
+    async def readyz(self, request: Request) -> Response:  # noqa: ARG002
+        """Say what is loaded, and why the rest is not."""
+        champions = self.predictor.champions
+        content = {"is_ready": champions.is_ready, "models": champions.states}
+        return respond(msgspec.json.encode(content), status=200 if champions.is_ready else 503)
+
+    async def metrics_text(self, request: Request) -> Response:  # noqa: ARG002
+        """Answer Prometheus text."""
+        for state in self.predictor.champions.states:
+            is_loaded = state.state == "loaded"
+            self.metrics.state_model(state.kind, state.model_version or "", is_loaded=is_loaded)
+        return respond(self.metrics.text(), METRICS_TYPE)
+
+    async def openapi(self, request: Request) -> Response:  # noqa: ARG002
+        """Answer the contract."""
+        return respond(self._openapi)
+
+    async def landing(self, request: Request) -> Response:  # noqa: ARG002
+        """Say what is where."""
+        content = {"name": "Almanac", "version": self._version, "addresses": ADDRESSES}
+        return respond(msgspec.json.encode(content))

@@ -1,0 +1,112 @@
+"""Reading what was sent and agreeing on what is answered: media types, encodings, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+
+from serving.problems import Fault, Kind, Problem
+
+JSON, CSV, TEXT = "application/json", "text/csv", "text/plain"
+
+
+async def read_json_body(request: Request, max_bytes: int) -> bytes:
+    """Return the body of a request that claims to be plain JSON.
+
+    Raises
+    ------
+    Problem
+        415 if it claims another type or an encoding, 413 if it is longer than `max_bytes`.
+    """
+    _check_content_type(request.headers.get("content-type", ""))
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Problem(
+            Kind.WRONG_MEDIA_TYPE,
+            "Send the body without a Content-Encoding: compressed bodies are not read.",
+            headers={"Accept-Encoding": "identity"},
+        )
+    stated = request.headers.get("content-length", "")
+    if stated.isdecimal() and int(stated) > max_bytes:
+        raise _too_large(max_bytes)
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def choose_media_type(accept: str, offered: Sequence[str]) -> str:
+    """Return the offered media type that the Accept header prefers; the first one among equals.
+
+    Parameters
+    ----------
+    accept : str
+        The header; empty means anything.
+    offered : sequence of str
+        Types without parameters.
+
+    Raises
+    ------
+    Problem
+        406 if it accepts none of them.
+
+    Examples
+    --------
+    >>> choose_media_type("text/csv, application/json;q=0.5", ("application/json", "text/csv"))
+    'text/csv'
+    """
+    if not accept.strip():
+        return offered[0]
+    ranges = [_read_range(part) for part in accept.split(",")]
+    best, best_quality = "", 0.0
+    for media_type in offered:
+        fitting = [(weight, q) for name, q in ranges if (weight := _fit(name, media_type))]
+        quality = max(fitting)[1] if fitting else 0.0
+        if quality > best_quality:
+            best, best_quality = media_type, quality
+    if not best:
+        raise Problem(Kind.NOT_ACCEPTABLE, f"Accept one of: {', '.join(offered)}.")
+    return best
+
+
+def _check_content_type(header: str) -> None:
+    media_type, *parameters = (part.strip().lower() for part in header.split(";"))
+    charsets = [p.removeprefix("charset=").strip('"') for p in parameters if "charset=" in p]
+    if media_type != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
+        raise Problem(
+            Kind.WRONG_MEDIA_TYPE, "Send the body as Content-Type: application/json, in UTF-8."
+        )
+
+
+def _too_large(max_bytes: int) -> Problem:
+    return Problem(
+        Kind.TOO_LARGE,
+        f"Send at most {max_bytes} bytes; split the customers over several requests.",
+        [Fault(f"at most {max_bytes} bytes", pointer="#")],
+        # What was not read of the body would be taken for the next request.
+        headers={"Connection": "close"},
+    )
+
+
+def _read_range(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return name, min(1.0, max(0.0, float(parameter[2:])))
+            except ValueError:
+                return name, 0.0
+    return name, 1.0
+
+
+def _fit(name: str, media_type: str) -> int:
+    """Return how closely a media range fits: 3 the type itself, 2 its family, 1 anything, 0 not."""
+    if name == media_type:
+        return 3
+    if name == media_type.split("/")[0] + "/*":
+        return 2
+    return 1 if name == "*/*" else 0

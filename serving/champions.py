@@ -1,0 +1,109 @@
+"""What training published, loaded: each kind of model whole, or not at all and with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from features.errors import AlmanacError, ArtifactError, NotTrained
+from models.artifact import Artifact, load_published
+from models.send_time import load_send_time
+from serving.forecasts import ForecastTable
+from serving.profiles import Profiles
+from serving.send_times import SendTimePredictor
+
+Kind = Literal["promotion", "demand"]
+Model = TypeVar("Model")
+
+
+@dataclass(frozen=True)
+class Champion(Generic[Model]):
+    """A published model that answers."""
+
+    version: str
+    digest: str
+    model: Model
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """Whether one kind answers, and if not, why; told by `/readyz`."""
+
+    kind: Kind
+    state: Literal["loaded", "not-published", "refused"]
+    is_required: bool
+    model_version: str | None = None
+    reason: str | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it answers, or was never meant to."""
+        return self.state == "loaded" or (self.state == "not-published" and not self.is_required)
+
+
+@dataclass(frozen=True)
+class Champions:
+    """All that is published; a kind that could not be loaded is None and its state says why."""
+
+    promotion: Champion[SendTimePredictor] | None
+    demand: Champion[ForecastTable] | None
+    states: tuple[ModelState, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether at least one kind answers, and none that should is missing."""
+        return all(state.is_well for state in self.states) and any(
+            state.state == "loaded" for state in self.states
+        )
+
+
+def load_champions(published: Path, required: Sequence[str] = ()) -> Champions:
+    """Load the champion of every kind.
+
+    Parameters
+    ----------
+    published : Path
+        The workspace's folder of published models.
+    required : sequence of str
+        Kinds without which the service is not ready.
+    """
+    promotion, promotion_state = _load(published, "promotion", _read_promotion, required)
+    demand, demand_state = _load(published, "demand", _read_demand, required)
+    return Champions(promotion, demand, (promotion_state, demand_state))
+
+
+def _load(
+    published: Path,
+    kind: Kind,
+    read: Callable[[Artifact], Model],
+    required: Sequence[str],
+) -> tuple[Champion[Model] | None, ModelState]:
+    is_required = kind in required
+    try:
+        pointer, artifact = load_published(published, kind)
+        model = read(artifact)
+    except NotTrained:
+        reason = f"nothing is published; run `almanac promote {kind}`"
+        return None, ModelState(kind, "not-published", is_required, reason=reason)
+    except AlmanacError as error:
+        return None, ModelState(kind, "refused", is_required, reason=str(error))
+    champion = Champion(pointer.version, pointer.digest, model)
+    return champion, ModelState(kind, "loaded", is_required, model_version=pointer.version)
+
+
+def _read_promotion(artifact: Artifact) -> SendTimePredictor:
+    profiles = Profiles(_file(artifact, "profiles.parquet"), _file(artifact, "profiles.json"))
+    return SendTimePredictor(load_send_time(artifact.files), profiles)
+
+
+def _read_demand(artifact: Artifact) -> ForecastTable:
+    return ForecastTable(_file(artifact, "forecasts.parquet"))
+
+
+def _file(artifact: Artifact, name: str) -> bytes:
+    try:
+        return artifact.files[name]
+    except KeyError:
+        raise ArtifactError(f"{artifact.directory / name}: not there; publish again") from None

@@ -1,0 +1,187 @@
+"""The edge of the service: what holds for every request before and after its endpoint.
+
+Request ids, secure headers, the limit on concurrency, the deadline, metrics, logs, and the one
+place where an exception becomes a problem document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.logs import FIELDS, LOGGER
+from serving.metrics import OTHER, Metrics
+from serving.problems import MEDIA_TYPE, Kind, Problem
+
+log = logging.getLogger(LOGGER)
+
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+"""Answered under any load, so that whoever watches can tell busy from dead."""
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SECURE_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_RETRY = {"Retry-After": "1"}
+
+
+@dataclass
+class _Exchange:
+    """One request on its way through."""
+
+    request_id: str
+    started: float
+    status: int = 0
+
+
+class Edge:
+    """ASGI middleware around the routes.
+
+    Parameters
+    ----------
+    app : ASGI application
+        The routes; raises `Problem` or Starlette's HTTPException to refuse.
+    metrics : Metrics
+        Counts every answer.
+    timeout_seconds : float
+        After this long the answer is 504.
+    max_concurrency : int
+        Requests answered at a time; more are answered with 429.
+    is_request_logged : bool
+        Whether every answer is logged, or only failures.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        *,
+        timeout_seconds: float,
+        max_concurrency: int,
+        is_request_logged: bool,
+    ) -> None:
+        self.app, self.metrics = app, metrics
+        self.timeout_seconds, self.max_concurrency = timeout_seconds, max_concurrency
+        self.is_request_logged = is_request_logged
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(_request_id(scope), time.perf_counter())
+        # Starlette's routes answer 404 and 405 by themselves, unless an application is around them.
+        scope["app"] = self
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", exchange.request_id.encode()),
+                    *_SECURE_HEADERS,
+                ]
+            await send(message)
+
+        self._in_flight += 1
+        try:
+            await self._answer(scope, receive, send_marked, exchange)
+        finally:
+            self._in_flight -= 1
+            self._record(scope, exchange)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, exchange: _Exchange
+    ) -> None:
+        try:
+            if self._in_flight > self.max_concurrency and scope["path"] not in PROBES:
+                raise Problem(
+                    Kind.OVERLOADED, "Send the request again after a second.", headers=_RETRY
+                )
+            async with asyncio.timeout(self.timeout_seconds):
+                await self.app(scope, receive, send)
+        except Exception as error:
+            # The one place where failures become answers.
+            problem = _as_problem(error)
+            if problem.kind is Kind.FAILED:
+                log.error("request failed", exc_info=error, extra=_fields(scope, exchange))
+            self.metrics.count_problem(problem.kind.type)
+            if exchange.status == 0:
+                await _send_problem(problem, exchange.request_id, scope["method"], send)
+
+    def _record(self, scope: Scope, exchange: _Exchange) -> None:
+        seconds = time.perf_counter() - exchange.started
+        self.metrics.count_request(_route(scope), scope["method"], exchange.status, seconds)
+        is_quiet_probe = scope["path"] in PROBES and exchange.status < 400
+        if self.is_request_logged and not is_quiet_probe:
+            log.info("request", extra=_fields(scope, exchange, ms=round(seconds * 1000, 2)))
+
+
+def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, TimeoutError):
+        return Problem(Kind.TIMEOUT, "Ask for fewer customers at once, or later.", headers=_RETRY)
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        return Problem(Kind.NOT_FOUND, "Use one of the addresses in /openapi.json.")
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        allow = ", ".join(sorted((error.headers or {})["Allow"].split(", ")))
+        return Problem(Kind.WRONG_METHOD, f"Use {allow}.", headers={"Allow": allow})
+    return Problem(Kind.FAILED, "The fault is ours; quote the request id when you report it.")
+
+
+async def _send_problem(problem: Problem, request_id: str, method: str, send: Send) -> None:
+    body = problem.body(request_id)
+    headers = {
+        "Content-Type": MEDIA_TYPE,
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+        **problem.headers,
+    }
+    await send(
+        {
+            "type": "http.response.start",
+            "status": problem.kind.status,
+            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the caller's request id if it is sane, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value.decode("latin-1")
+            if _SANE_ID.fullmatch(text):
+                return text
+    return secrets.token_hex(16)
+
+
+def _route(scope: Scope) -> str:
+    """Return the template of the route that was found; raw paths are not bounded, nor anonymous."""
+    return str(getattr(scope.get("route"), "path", OTHER))
+
+
+def _fields(scope: Scope, exchange: _Exchange, **more: float) -> Mapping[str, object]:
+    """Return what a log line tells of a request: never its query or body, which are personal."""
+    return {
+        FIELDS: {
+            "request_id": exchange.request_id,
+            "method": scope["method"],
+            "route": _route(scope),
+            "status": exchange.status,
+            **more,
+        }
+    }

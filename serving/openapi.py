@@ -1,0 +1,210 @@
+"""The OpenAPI document, generated from the contract."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from serving import contract
+from serving.problems import MEDIA_TYPE as PROBLEM_TYPE
+from serving.problems import Kind
+
+REFERENCE = "#/components/schemas/{model}"
+JSON, CSV, TEXT = "application/json", "text/csv", "text/plain"
+Mode = Literal["validation", "serialization"]
+
+_MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
+    (contract.SendTimesRequest, "validation"),
+    (contract.SendTimes, "validation"),
+    (contract.Forecasts, "validation"),
+    (contract.ForecastLevels, "validation"),
+    (contract.Readiness, "validation"),
+    (contract.Liveness, "validation"),
+    (contract.Landing, "validation"),
+    (contract.ProblemDocument, "validation"),
+)
+ALWAYS = (
+    Kind.NOT_FOUND,
+    Kind.WRONG_METHOD,
+    Kind.OVERLOADED,
+    Kind.FAILED,
+    Kind.TIMEOUT,
+)
+
+
+def build_openapi(version: str) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of every address.
+
+    Parameters
+    ----------
+    version : str
+        Of Almanac.
+    """
+    _, definitions = models_json_schema(_MODELS, ref_template=REFERENCE)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Almanac",
+            "version": version,
+            "summary": "The right moment for each customer, and how much each region will want.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "paths": _paths(),
+        "components": {
+            "schemas": definitions["$defs"],
+            "headers": {
+                "RequestId": {
+                    "description": "The caller's X-Request-Id, or a new one.",
+                    "schema": {"type": "string"},
+                }
+            },
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/v1/send-times": {
+            "post": _operation(
+                "sendTimes",
+                "The best times to reach customers",
+                {"200": _answers("Slots by customer.", {JSON: contract.SendTimes})},
+                (
+                    Kind.BAD_JSON,
+                    Kind.NOT_ACCEPTABLE,
+                    Kind.TOO_LARGE,
+                    Kind.WRONG_MEDIA_TYPE,
+                    Kind.INVALID,
+                    Kind.NOT_LOADED,
+                ),
+                body=contract.SendTimesRequest,
+            )
+        },
+        "/v1/forecasts": {
+            "get": _operation(
+                "forecasts",
+                "Forecasts of units by region and product",
+                {"200": _forecasts()},
+                (Kind.NOT_FORECAST, Kind.NOT_ACCEPTABLE, Kind.INVALID, Kind.NOT_LOADED),
+                parameters=_parameters(contract.ForecastsQuery),
+            )
+        },
+        "/v1/forecasts/levels": {
+            "get": _operation(
+                "forecastLevels",
+                "What can be asked of the forecasts",
+                {"200": _answers("The levels that are forecast.", {JSON: contract.ForecastLevels})},
+                (Kind.INVALID, Kind.NOT_LOADED),
+            )
+        },
+        "/livez": _about("livez", "Whether the process answers", contract.Liveness),
+        "/readyz": {
+            "get": _operation(
+                "readyz",
+                "Whether the models are loaded",
+                {
+                    "200": _answers("Ready.", {JSON: contract.Readiness}),
+                    "503": _answers("Not ready, and why.", {JSON: contract.Readiness}),
+                },
+            )
+        },
+        "/metrics": {
+            "get": _operation(
+                "metrics",
+                "Prometheus metrics",
+                {"200": _answers("Metrics.", {TEXT: {"type": "string"}})},
+            )
+        },
+        "/openapi.json": {
+            "get": _operation(
+                "openapi",
+                "This document",
+                {"200": _answers("The contract.", {JSON: {"type": "object"}})},
+            )
+        },
+        "/": _about("landing", "What is where", contract.Landing),
+    }
+
+
+def _about(name: str, summary: str, model: type[BaseModel]) -> dict[str, Any]:
+    return {"get": _operation(name, summary, {"200": _answers(f"{summary}.", {JSON: model})})}
+
+
+def _operation(
+    name: str,
+    summary: str,
+    answers: dict[str, Any],
+    problems: tuple[Kind, ...] = (),
+    *,
+    body: type[BaseModel] | None = None,
+    parameters: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {"operationId": name, "summary": summary}
+    if parameters is not None:
+        operation["parameters"] = parameters
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": _content({JSON: body})}
+    refusals = {
+        str(kind.status): _answers(kind.title, {PROBLEM_TYPE: contract.ProblemDocument})
+        for kind in sorted((*problems, *ALWAYS), key=lambda kind: kind.status)
+        if str(kind.status) not in answers
+    }
+    operation["responses"] = {**answers, **refusals}
+    return operation
+
+
+def _forecasts() -> dict[str, Any]:
+    answer = _answers("One page of forecasts.", {JSON: contract.Forecasts, CSV: {"type": "string"}})
+    answer["headers"] |= {
+        "X-Model-Version": {"description": "What made it.", "schema": {"type": "string"}},
+        "Link": {
+            "description": 'The next page, rel="next"; absent on the last one.',
+            "schema": {"type": "string"},
+        },
+    }
+    return answer
+
+
+def _answers(description: str, content: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+        "content": _content(content),
+    }
+
+
+def _content(by_type: dict[str, Any]) -> dict[str, Any]:
+    return {
+        media_type: {
+            "schema": shape
+            if isinstance(shape, dict)
+            else {"$ref": REFERENCE.format(model=shape.__name__)}
+        }
+        for media_type, shape in by_type.items()
+    }
+
+
+def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema(ref_template=REFERENCE)
+    parameters = []
+    for name, described in schema["properties"].items():
+        shape = {
+            key: value for key, value in described.items() if key not in ("title", "description")
+        }
+        # A query parameter is there or not; JSON's null cannot be sent.
+        options = [option for option in shape.pop("anyOf", []) if option != {"type": "null"}]
+        if shape.get("default", "") is None:
+            del shape["default"]
+        parameters.append(
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": described.get("description", ""),
+                "schema": {**(options[0] if options else {}), **shape},
+            }
+        )
+    return parameters

@@ -1,0 +1,73 @@
+"""What the service answers with, free of any framework: the champions, and the way to ask them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from features.errors import NotTrained
+from serving.champions import Champion, Champions, load_champions
+from serving.forecasts import ForecastTable
+from serving.send_times import CustomerSendTimes, SendTimeQuery
+
+
+class SendTimes(msgspec.Struct, frozen=True):
+    """Send times, and which model and profiles they come from."""
+
+    model_version: str
+    profiles_as_of: datetime
+    window: dict[str, datetime]
+    degraded: bool
+    customers: list[CustomerSendTimes]
+
+
+class Predictor:
+    """Answers with the champions it holds.
+
+    `champions` is replaced as a whole: a request reads it once, so all of its answer comes from
+    one version.
+    """
+
+    def __init__(self, champions: Champions) -> None:
+        self.champions = champions
+
+    @classmethod
+    def load(cls, published: Path, required: Sequence[str] = ()) -> Predictor:
+        """Load what is published; a kind that cannot be is left out, and its state says why."""
+        return cls(load_champions(published, required))
+
+    def send_times(self, query: SendTimeQuery) -> SendTimes:
+        """Return the best times to reach customers.
+
+        Raises
+        ------
+        NotTrained
+            If no send-time model is loaded.
+        """
+        champion = self.champions.promotion
+        if champion is None:
+            raise NotTrained("no send-time model is loaded; /readyz says why")
+        return SendTimes(
+            model_version=champion.version,
+            profiles_as_of=champion.model.profiles.as_of,
+            window={"start": query.start, "end": query.end},
+            degraded=False,
+            customers=champion.model.answer(query),
+        )
+
+    @property
+    def demand(self) -> Champion[ForecastTable]:
+        """The demand champion.
+
+        Raises
+        ------
+        NotTrained
+            If none is loaded.
+        """
+        champion = self.champions.demand
+        if champion is None:
+            raise NotTrained("no demand model is loaded; /readyz says why")
+        return champion

@@ -1,0 +1,58 @@
+"""From what the predictor returns, or raises, to what goes over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from features.errors import NotTrained
+from serving.bodies import JSON
+from serving.cursors import BadCursor
+from serving.forecasts import NotForecast, NotPublished
+from serving.problems import Fault, Kind, Problem
+
+
+def respond(
+    content: bytes,
+    media_type: str = JSON,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a response that no cache keeps: answers are personal, or change with the champion."""
+    return Response(
+        content,
+        status_code=status,
+        headers={"Content-Type": media_type, "Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def check_no_query(request: Request) -> None:
+    """Refuse query parameters where there are none."""
+    if request.url.query:
+        raise Problem(Kind.INVALID, "This address takes no query parameters; remove them.")
+
+
+@contextmanager
+def as_problems() -> Iterator[None]:
+    """Turn what the predictor refuses into problems."""
+    try:
+        yield
+    except NotTrained as error:
+        raise Problem(Kind.NOT_LOADED, _sentence(error), headers={"Retry-After": "30"}) from None
+    except NotForecast as error:
+        raise Problem(Kind.NOT_FORECAST, _sentence(error)) from None
+    except NotPublished as error:
+        fault = Fault(str(error), parameter="quantiles")
+        raise Problem(Kind.INVALID, f"quantiles: {error}.", [fault]) from None
+    except BadCursor as error:
+        fault = Fault(str(error), parameter="cursor")
+        raise Problem(Kind.INVALID, f"cursor: {error}.", [fault]) from None
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,88 @@
+"""`POST /v1/send-times`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+import anyio.to_thread
+import msgspec
+from anyio import CapacityLimiter
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from models.schedule import QuietHours
+from serving.bodies import JSON, choose_media_type, read_json_body
+from serving.contract import SendTimesRequest
+from serving.metrics import Metrics
+from serving.predictor import Predictor
+from serving.problems import Fault, Kind, Problem, describe_invalid
+from serving.responses import as_problems, check_no_query, respond
+from serving.send_times import SendTimeQuery, count_evidence, default_window
+from serving.settings import ServingSettings
+
+Clock = Callable[[], datetime]
+
+
+class SendTimeEndpoint:
+    """The best times to reach up to 10,000 customers.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Answers.
+    settings : ServingSettings
+        Limits.
+    metrics : Metrics
+        Counts the customers answered.
+    clock : callable
+        Returns the time, with a zone; read only where the request states no window.
+    """
+
+    def __init__(
+        self, predictor: Predictor, settings: ServingSettings, metrics: Metrics, clock: Clock
+    ) -> None:
+        self.predictor, self.settings, self.metrics = predictor, settings, metrics
+        self.clock = clock
+        # A batch keeps one core busy; two at once would only share it, and the event loop starve.
+        self._one_batch = CapacityLimiter(1)
+
+    async def send_times(self, request: Request) -> Response:
+        """Answer one request: few customers at once, many in a thread so that others are served."""
+        check_no_query(request)
+        choose_media_type(request.headers.get("accept", ""), (JSON,))
+        body = await read_json_body(request, self.settings.max_body_bytes)
+        query = self._read(body)
+        answer = partial(self._answer, query)
+        if len(query.customers) <= self.settings.inline_customers:
+            return respond(answer())
+        return respond(await anyio.to_thread.run_sync(answer, limiter=self._one_batch))
+
+    def _read(self, body: bytes) -> SendTimeQuery:
+        try:
+            asked = SendTimesRequest.model_validate_json(body)
+        except ValidationError as error:
+            raise describe_invalid(error) from None
+        most = self.settings.max_customers
+        if len(asked.customers) > most:
+            fault = Fault(f"must have at most {most} entries", pointer="#/customers")
+            raise Problem(Kind.INVALID, f"#/customers: {fault.detail}.", [fault])
+        window, quiet = asked.window, asked.quiet_hours
+        start, end = (window.start, window.end) if window else default_window(self.clock())
+        return SendTimeQuery(
+            customers=asked.customers,
+            start=start,
+            end=end,
+            channels=tuple(asked.channels),
+            quiet_hours=QuietHours.parse(quiet.start, quiet.end) if quiet else None,
+            top_k=asked.top_k,
+            has_all_slots=asked.all_slots,
+        )
+
+    def _answer(self, query: SendTimeQuery) -> bytes:
+        with as_problems():
+            answer = self.predictor.send_times(query)
+        self.metrics.count_customers(count_evidence(answer.customers))
+        return msgspec.json.encode(answer)

@@ -1,0 +1,37 @@
+"""`[serving]`: how the service listens, and what it refuses."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal
+
+from pydantic import Field
+
+from features.project import Settings
+
+KINDS = ("promotion", "demand")
+"""The kinds of model that the service can answer with."""
+
+
+class ServingSettings(Settings):
+    """What an operator may set; every default is safe on a laptop."""
+
+    host: IPv4Address | IPv6Address = IPv4Address("127.0.0.1")
+    """The address to listen on; the default is reachable from this machine only."""
+    port: int = Field(default=3000, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1, le=256)
+    """Processes; each holds its own copy of the models."""
+    timeout_seconds: float = Field(default=5.0, gt=0.0, le=60.0)
+    """After this long a request is answered with 504."""
+    max_concurrency: int = Field(default=64, ge=1)
+    """Requests that one worker answers at a time; more are answered with 429."""
+    max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    max_customers: int = Field(default=10_000, ge=1, le=10_000)
+    """Customers in one request for send times."""
+    inline_customers: int = Field(default=64, ge=0)
+    """Up to this many are scored on the event loop; more in a thread, so that others are served."""
+    drain_seconds: int = Field(default=10, ge=1)
+    """How long a stopping worker may finish what it has begun."""
+    is_request_logged: bool = True
+    required: tuple[Literal["promotion", "demand"], ...] = ()
+    """Kinds that must be loaded for `/readyz` to say yes; empty means those that are published."""

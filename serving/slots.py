@@ -1,0 +1,85 @@
+"""The permitted hours of a window, and the best of them for each customer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+
+from models.schedule import QuietHours, build_window
+
+
+class Slot(msgspec.Struct, frozen=True, gc=False):
+    """One hour in which to send.
+
+    A Struct, as 240,000 may be in one answer: a frozen dataclass costs ten times as much.
+    """
+
+    start: str
+    slot: int
+    probability: float
+    lift: float
+    channel: str
+
+
+@lru_cache(maxsize=256)
+def find_permitted(
+    start: datetime, end: datetime, time_zone: str, quiet: QuietHours | None
+) -> tuple[list[str], np.ndarray]:
+    """Return the start of each permitted slot as text, and its hour of the week."""
+    starts, slots = build_window(start, end, time_zone, quiet)
+    return [moment.isoformat() for moment in starts], slots
+
+
+def choose_best(values: np.ndarray, top_k: int) -> np.ndarray:
+    """Return the columns of the largest values of each row, largest first, ties to the left.
+
+    Parameters
+    ----------
+    values : array of shape (n, n_columns)
+    top_k : int
+        At most `n_columns` are returned.
+
+    Examples
+    --------
+    >>> choose_best(np.array([[0.2, 0.9, 0.2]]), 2)
+    array([[1, 0]])
+    """
+    taken, rows = values.copy(), np.arange(len(values))
+    best = np.empty((len(values), min(top_k, values.shape[1])), dtype=np.int64)
+    for rank in range(best.shape[1]):
+        best[:, rank] = taken.argmax(axis=1)
+        taken[rows, best[:, rank]] = -np.inf
+    return best
+
+
+def choose_slots(
+    values: np.ndarray, starts: list[str], hours: list[int], channel: str, top_k: int
+) -> list[list[Slot]]:
+    """Return the `top_k` best slots of each customer.
+
+    Parameters
+    ----------
+    values : array of shape (n, n_permitted)
+        Probability in each permitted slot.
+    starts, hours : list, length n_permitted
+        Start as text, and hour of the local week, of each permitted slot.
+    channel : str
+        Over which they are sent to.
+    top_k : int
+        At most as many as are permitted are returned.
+    """
+    best = choose_best(values, top_k)
+    chosen = np.take_along_axis(values, best, axis=1)
+    lifts = chosen / values.mean(axis=1, keepdims=True)
+    return [
+        [
+            Slot(starts[at], hours[at], probability, lift, channel)
+            for at, probability, lift in zip(places, probabilities, gains, strict=True)
+        ]
+        for places, probabilities, gains in zip(
+            best.tolist(), chosen.tolist(), lifts.tolist(), strict=True
+        )
+    ]

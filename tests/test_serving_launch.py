@@ -1,0 +1,216 @@
+"""The service as it really runs: BentoML, its own processes, a loopback port."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+import pytest
+
+from features.errors import ProjectError
+from features.project import load_project
+from serving import contract
+from serving.launch import (
+    NotStarted,
+    address,
+    build_environment,
+    check_port,
+    end,
+    start,
+    wait_until_alive,
+)
+from serving.settings import ServingSettings
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def write_project(folder, published, port: int):
+    path = folder / "almanac.toml"
+    path.write_text(
+        f'[project]\nworkspace = "{published.parent}"\n'
+        f"[serving]\nport = {port}\nworkers = 2\ntimeout_seconds = 3.0\n"
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def project(published, tmp_path_factory):
+    return write_project(tmp_path_factory.mktemp("project"), published, free_port())
+
+
+@pytest.fixture(scope="module")
+def settings(project) -> ServingSettings:
+    return load_project(project).section("serving", ServingSettings)
+
+
+@pytest.fixture(scope="module")
+def server(project, settings):
+    """The address of a service with two workers."""
+    service = start(project, settings)
+    try:
+        wait_until_alive(service, settings)
+        yield service
+    finally:
+        end(service, settings.drain_seconds)
+
+
+@pytest.fixture
+def client(server, settings):
+    with httpx.Client(base_url=address(settings), timeout=10.0) as client:
+        yield client
+
+
+def test_answers_come_over_the_port(client):
+    response = client.post("/v1/send-times", json={"customers": ["c0", "nobody"]})
+    answer = contract.SendTimes.model_validate_json(response.content)
+    assert [customer.is_known for customer in answer.customers] == [True, False]
+    response = client.get("/v1/forecasts", params={"region": "s1", "limit": 2})
+    assert len(contract.Forecasts.model_validate_json(response.content).forecasts) == 2
+    assert contract.Readiness.model_validate_json(client.get("/readyz").content).is_ready
+
+
+def test_bentomls_own_addresses_are_not_answered(client):
+    for path in ("/healthz", "/schema.json", "/docs.json", "/static_content/x", "/nothing"):
+        response = client.get(path)
+        assert response.status_code == 404
+        assert response.headers["content-type"] == "application/problem+json"
+    assert client.get("/").json()["name"] == "Almanac"
+    assert client.get("/livez").json() == {"status": "alive"}
+
+
+def test_wrong_requests_are_problems_and_the_connection_lives(client):
+    for body in (b"{", b"\x00" * 100, b'{"customers":"c0"}'):
+        response = client.post(
+            "/v1/send-times", content=body, headers={"content-type": "application/json"}
+        )
+        assert response.status_code in (400, 422)
+        assert response.headers["content-type"] == "application/problem+json"
+    assert client.get("/livez").status_code == 200
+
+
+def test_a_body_over_the_limit_is_413_whether_its_length_is_stated_or_not(client):
+    headers = {"content-type": "application/json"}
+    large = b'{"customers":["' + b"x" * 3_000_000 + b'"]}'
+    stated = client.post("/v1/send-times", content=large, headers=headers)
+    streamed = client.post("/v1/send-times", content=iter([large]), headers=headers)
+    assert (stated.status_code, streamed.status_code) == (413, 413)
+
+
+def test_metrics_are_those_of_all_workers(client, settings):
+    for _ in range(20):  # new connections, so that both workers are met
+        assert httpx.get(f"{address(settings)}/v1/forecasts/levels").status_code == 200
+    line = next(
+        line
+        for line in client.get("/metrics").text.splitlines()
+        if line.startswith("almanac_requests_total") and "/v1/forecasts/levels" in line
+    )
+    assert float(line.rsplit(" ", 1)[1]) == 20.0
+
+
+def test_it_listens_on_loopback_only_and_sends_nothing_out(server, settings):
+    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    connections = [found for process in processes for found in process.net_connections("inet")]
+    listening = {found.laddr for found in connections if found.status == psutil.CONN_LISTEN}
+    assert ("127.0.0.1", settings.port) in listening
+    assert {host for host, _ in listening} == {"127.0.0.1"}
+    assert {found.raddr.ip for found in connections if found.raddr} <= {"127.0.0.1"}
+    for process in processes:
+        assert process.environ()["BENTOML_DO_NOT_TRACK"] == "True"
+
+
+def test_a_taken_port_is_said(server, settings):
+    with pytest.raises(NotStarted, match=f"port {settings.port}.*set another port"):
+        check_port(settings)
+
+
+def test_it_stops_when_told_and_ends_its_workers(published, tmp_path):
+    port = free_port()
+    project = write_project(tmp_path, published, port)
+    settings = load_project(project).section("serving", ServingSettings)
+    code = "import sys; from pathlib import Path; from features.project import load_project; "
+    code += "from serving.launch import serve; from serving.settings import ServingSettings; "
+    code += "path = Path(sys.argv[1]); "
+    code += "settings = load_project(path).section('serving', ServingSettings); "
+    code += "sys.exit(serve(path, settings, lambda url: sys.stdout.write(url + chr(10)) and "
+    code += "sys.stdout.flush()))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(project)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == f"http://127.0.0.1:{port}\n"
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 3  # BentoML and two workers
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert not alive
+        check_port(settings)
+    finally:
+        process.stdout.close()
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_service_that_cannot_start_says_so(published, tmp_path, settings):
+    project = write_project(tmp_path, published, free_port())
+    project.write_text(project.read_text().replace("workers = 2", "workers = 0"))
+    begun = time.monotonic()
+    service = start(project, ServingSettings(port=free_port()))
+    try:
+        with pytest.raises(NotStarted, match="ended with code"):
+            wait_until_alive(service, settings.model_copy(update={"port": free_port()}))
+    finally:
+        end(service, 1)
+    assert time.monotonic() - begun < 30
+
+
+def test_started_by_bentoml_itself_nothing_calls_home(project):
+    # `bentoml serve` asks whether it may track before it imports the service, and remembers.
+    code = (
+        "from bentoml._internal.utils.analytics import usage_stats\n"
+        "before = usage_stats.do_not_track()\n"
+        "import serving.service\n"
+        "print(before, usage_stats.do_not_track(), serving.service.Almanac.name)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "BENTOML_DO_NOT_TRACK"}
+    environment |= {"ALMANAC_PROJECT": str(project)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "True", "almanac"]
+
+
+def test_the_environment_names_the_project_and_keeps_services_apart(project, settings):
+    environment = build_environment(project, settings)
+    assert environment["ALMANAC_PROJECT"] == str(project)
+    assert environment["OMP_NUM_THREADS"] == "1"
+    other = build_environment(project, settings.model_copy(update={"port": 4000}))
+    assert environment["BENTOML_HOME"] != other["BENTOML_HOME"]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:3000"),
+        ("0.0.0.0", "http://127.0.0.1:3000"),
+        ("::1", "http://[::1]:3000"),
+    ],
+)
+def test_addresses(host, expected):
+    assert address(ServingSettings.model_validate({"host": host})) == expected
+
+
+@pytest.mark.parametrize("line", ['host = "everywhere"', "port = 0", "max_customers = 10001"])
+def test_settings_that_cannot_be_are_refused(tmp_path, line):
+    (tmp_path / "almanac.toml").write_text(f"[serving]\n{line}\n")
+    with pytest.raises(ProjectError, match=line.split()[0]):
+        load_project(tmp_path / "almanac.toml").section("serving", ServingSettings)
