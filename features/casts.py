@@ -188,9 +188,11 @@ def _timestamp_sql(raw: str, family: Family, zone: str) -> str:
     if family is not Family.TEXT:
         return "CAST(NULL AS TIMESTAMP)"
     naive = _in_utc(f"TRY_CAST({raw} AS TIMESTAMP)", zone)
+    # The engine reads an offset only where no space is before it.
+    close = rf"regexp_replace({raw}, ' ([+-])', '\1')"
     return (
         f"CASE WHEN {has_offset_sql(raw, family)} "
-        f"THEN timezone('UTC', TRY_CAST({raw} AS TIMESTAMP WITH TIME ZONE)) "
+        f"THEN timezone('UTC', TRY_CAST({close} AS TIMESTAMP WITH TIME ZONE)) "
         f"WHEN regexp_full_match({raw}, '{ISO_DATE}({CLOCK})?') THEN {naive} END"
     )
 

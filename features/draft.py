@@ -83,6 +83,12 @@ def _table_lines(look: Look, folder: Path | None) -> list[str]:
         ]
     lines += ["", f"[tables.{table.name}.columns]  # ours = theirs"]
     lines += [f"{ours} = {_text(theirs)}" for ours, theirs in mapped.items()]
+    present = {name.lower() for name in look.names}
+    lines += [
+        f'{column.name} = ""  # the file has a column of this name that is something else'
+        for column in table.columns
+        if column.name in present and column.name not in mapped
+    ]
     for column in table.columns:
         if column.is_required and column.name not in mapped:
             lines += [

@@ -53,10 +53,11 @@ def fix_type(table: Table, column: Column, theirs: str, got: str | None) -> str:
     """Return what to do about a value that cannot be read, by what it looks like."""
     name = _quoted(theirs)
     if got is None:
+        present = f"trim(CAST({name} AS VARCHAR)) <> ''"
         default = f'defaults = {{ {column.name} = "..." }}'
         return (
             f"Fill it, state what an empty one means in [tables.{table.name}]: {default}, "
-            f"or drop such rows. {_query('*', f'{name} IS NOT NULL')}"
+            f"or drop such rows. {_query('*', present)}"
         )
     if got.strip().lower() in _MISSING_WORDS:
         return "Leave the cell empty. " + _by_query(f"nullif({name}, '{got}')", theirs)

@@ -140,13 +140,15 @@ def _resolve_columns(table: Table, settings: TableSettings, scan: Scan) -> dict[
     resolved = {}
     for column in table.columns:
         wanted = settings.columns.get(column.name, column.name)
-        found = wanted if wanted in scan.columns else by_lower.get(wanted.lower())
+        # An empty name says that a column of this name in the file is something else.
+        found = by_lower.get(wanted.lower()) if wanted else None
+        found = wanted if wanted and wanted in scan.columns else found
         if found is not None:
             resolved[column.name] = found
-        elif column.name in settings.columns or (
+        elif settings.columns.get(column.name) or (
             column.is_required and column.name not in settings.defaults
         ):
-            raise _missing(table, column, wanted, scan)
+            raise _missing(table, column, wanted or column.name, scan)
     return resolved
 
 
