@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from features.errors import AlmanacError
-from features.project import load_project
+from features.project import Project
 from serving.settings import ServingSettings
 
 START_SECONDS = 60.0
@@ -26,17 +26,13 @@ class NotStarted(AlmanacError):
     """The service could not be started; the message says why."""
 
 
-def serve(
-    project_path: Path, settings: ServingSettings, on_ready: Callable[[str], None] | None = None
-) -> int:
+def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> int:
     """Run the service until it is stopped by SIGINT or SIGTERM.
 
     Parameters
     ----------
-    project_path : Path
-        The project file; what its workspace has published is served.
-    settings : ServingSettings
-        `[serving]` of it.
+    project : Project
+        What its workspace has published is served, as its section `[serving]` says.
     on_ready : callable, optional
         Called once with the address when the service answers.
 
@@ -50,7 +46,8 @@ def serve(
     NotStarted
         If the port is taken, or the service ends or says nothing while it starts.
     """
-    service = start(project_path, settings)
+    settings = project.section("serving", ServingSettings)
+    service = start(project)
     received: list[int] = []
 
     def stop(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -74,47 +71,42 @@ def serve(
     return 0 if received else code
 
 
-def start(project_path: Path, settings: ServingSettings) -> subprocess.Popen[bytes]:
+def start(project: Project) -> subprocess.Popen[bytes]:
     """Start the service and return its process; it does not answer yet.
 
     Raises
     ------
+    ProjectError
+        If `[serving]` is wrong.
     NotStarted
         If the port is taken.
     """
+    settings = project.section("serving", ServingSettings)
     check_port(settings)
-    source = Path(__file__).resolve().parents[1]
     command = [
-        sys.executable,
-        "-m",
-        "bentoml",
-        "serve",
-        "serving.service:Almanac",
-        "--working-dir",
-        str(source),
-        "--timeout-graceful-shutdown",
-        str(settings.drain_seconds),
+        *(sys.executable, "-m", "bentoml", "serve", "serving.service:Almanac"),
+        *("--working-dir", str(Path(__file__).resolve().parents[1])),
+        *("--timeout-graceful-shutdown", str(settings.drain_seconds)),
     ]
     return subprocess.Popen(
         command,
-        env=build_environment(project_path, settings),
+        env=build_environment(project, settings),
         stdin=subprocess.DEVNULL,
-        # Its own group: Ctrl+C reaches it once, through `serve`, not twice.
+        # Its own session: Ctrl+C reaches it once, through `serve`, not twice.
         start_new_session=True,
     )
 
 
-def build_environment(project_path: Path, settings: ServingSettings) -> dict[str, str]:
+def build_environment(project: Project, settings: ServingSettings) -> dict[str, str]:
     """Return the environment of the service: this one, and what BentoML must be told by it.
 
     BentoML empties its folder for shared metrics when it starts; so that two services do not empty
     each other's, each has its own below the workspace, by port.
     """
-    workspace = load_project(project_path).workspace
     return os.environ | {
-        "ALMANAC_PROJECT": str(project_path.resolve()),
+        "ALMANAC_PROJECT": str(project.path),
         "BENTOML_DO_NOT_TRACK": "True",
-        "BENTOML_HOME": str(workspace.root / "serving" / str(settings.port)),
+        "BENTOML_HOME": str(project.workspace.root / "serving" / str(settings.port)),
         "OMP_NUM_THREADS": "1",
     }
 

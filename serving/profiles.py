@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from features.errors import ArtifactError, TableError
 from features.schema import ALL, CHANNELS, Customers
 from models.histories import SLOT_COUNTS, Histories
+from serving.tables import read_table
 
 UNKNOWN_SOURCE = "project"
 """Where the time zone of a customer comes from of whom nothing is known."""
@@ -115,7 +115,7 @@ def _read_about(content: bytes) -> tuple[datetime, Profile]:
 
 
 def _read_table(content: bytes) -> pd.DataFrame:
-    table = pq.read_table(pa.BufferReader(content))
+    table = read_table(content, "profiles.parquet")
     if SLOT_COUNTS not in table.column_names:
         raise ArtifactError(f"profiles.parquet: there is no column {SLOT_COUNTS}; train again")
     flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]

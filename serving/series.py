@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from features.errors import ArtifactError
+from serving.tables import read_table
 
 LEVEL, REGION, PRODUCT = "level", "region_id", "product_id"
 DATE, ORIGIN, MEAN = "date", "origin", "mean"
@@ -78,10 +78,10 @@ def read_series(content: bytes) -> Series:
     Raises
     ------
     ArtifactError
-        If a column is missing or holds no value in some row, a forecast is negative, there is no
-        row, or the rows are not sorted by level, region, product and date.
+        If it is not Parquet, a column is missing or holds no value in some row, a forecast is
+        negative, there is no row, or the rows are not sorted by level, region, product and date.
     """
-    table = pq.read_table(pa.BufferReader(content))
+    table = read_table(content, "forecasts.parquet")
     _check_columns(table)
     text = {name: _encode(table.column(name)) for name in TEXT_COLUMNS}
     dates = table.column(DATE).to_numpy().astype("datetime64[D]")

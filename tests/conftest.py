@@ -140,6 +140,11 @@ def publish(published: Path, kind: str, files: dict[str, bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
+def publish_model() -> Callable[[Path, str, dict[str, bytes]], None]:
+    return publish
+
+
+@pytest.fixture(scope="session")
 def published(
     tmp_path_factory: pytest.TempPathFactory,
     send_time_model: SendTimeModel,

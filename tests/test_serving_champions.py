@@ -1,11 +1,13 @@
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 
 from features.errors import NotTrained
 from serving.champions import load_champions
 from serving.predictor import Predictor
-from serving.send_times import SendTimeQuery
+from serving.send_times import SendTimeQuery, default_window
+from training.promotion_model import PromotionModel
 
 
 @pytest.fixture
@@ -65,3 +67,25 @@ def test_asking_what_is_not_loaded_says_so(tmp_path):
         _ = predictor.demand
     with pytest.raises(NotTrained, match="no send-time model"):
         predictor.send_times(SendTimeQuery([], None, None, (), None, 1, False))
+
+
+def test_what_training_writes_is_what_serving_reads(
+    publish_model, send_time_model, customer_table, tmp_path
+):
+    as_of = datetime(2026, 11, 1, tzinfo=UTC).replace(tzinfo=None)  # in UTC, as tables hold it
+    model = PromotionModel(send_time_model, customer_table, as_of, "Asia/Tokyo")
+    publish_model(tmp_path, "promotion", model.to_files())
+    champion = load_champions(tmp_path).promotion
+    assert len(champion.model.profiles) == len(customer_table)
+    assert champion.model.profiles.as_of == datetime(2026, 11, 1, tzinfo=UTC)
+    (answer,) = champion.model.answer(
+        SendTimeQuery(
+            ["nobody"],
+            *default_window(datetime(2026, 11, 4, tzinfo=UTC)),
+            ("email",),
+            None,
+            1,
+            False,
+        )
+    )
+    assert answer.time_zone == "Asia/Tokyo"

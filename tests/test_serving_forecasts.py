@@ -127,6 +127,11 @@ def test_a_table_that_is_not_sound_is_refused(forecast_file, change, message):
         ForecastTable(rewrite(forecast_file, change))
 
 
+def test_what_is_no_parquet_is_refused():
+    with pytest.raises(ArtifactError, match="not a Parquet file"):
+        ForecastTable(b"PAR1 but nothing more")
+
+
 def test_nearest_among_very_many_names_looks_at_the_neighbours():
     names = sorted(f"store {n:05d}" for n in range(20 * NEIGHBOURS))
     assert nearest("store 01239x", names) == "store 01239"

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import httpx
 import psutil
@@ -19,9 +18,7 @@ from serving.launch import (
     address,
     build_environment,
     check_port,
-    end,
-    start,
-    wait_until_alive,
+    serve,
 )
 from serving.settings import ServingSettings
 
@@ -38,7 +35,7 @@ def write_project(folder, published, port: int):
         f'[project]\nworkspace = "{published.parent}"\n'
         f"[serving]\nport = {port}\nworkers = 2\ntimeout_seconds = 3.0\n"
     )
-    return path
+    return load_project(path)
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +45,37 @@ def project(published, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def settings(project) -> ServingSettings:
-    return load_project(project).section("serving", ServingSettings)
+    return project.section("serving", ServingSettings)
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from features.project import load_project
+from serving.launch import serve
+sys.exit(serve(load_project(Path(sys.argv[1])), lambda url: print(url, flush=True)))
+"""
 
 
 @pytest.fixture(scope="module")
 def server(project, settings):
-    """The address of a service with two workers."""
-    service = start(project, settings)
+    """The process of a service with two workers; it is told to stop, and must end with its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(project.path)], stdout=subprocess.PIPE, text=True
+    )
     try:
-        wait_until_alive(service, settings)
-        yield service
+        assert process.stdout.readline() == f"{address(settings)}\n"
+        yield process
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 3  # BentoML and two workers
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert not psutil.wait_procs(children, timeout=5)[1]
+        check_port(settings)
     finally:
-        end(service, settings.drain_seconds)
+        process.stdout.close()
+        process.terminate()  # not killed: its service would outlive it
+        process.wait(30)
 
 
 @pytest.fixture
@@ -122,7 +138,7 @@ def test_it_listens_on_loopback_only_and_sends_nothing_out(server, settings):
     assert ("127.0.0.1", settings.port) in listening
     assert {host for host, _ in listening} == {"127.0.0.1"}
     assert {found.raddr.ip for found in connections if found.raddr} <= {"127.0.0.1"}
-    for process in processes:
+    for process in processes[1:]:  # BentoML and its workers
         assert process.environ()["BENTOML_DO_NOT_TRACK"] == "True"
 
 
@@ -131,46 +147,13 @@ def test_a_taken_port_is_said(server, settings):
         check_port(settings)
 
 
-def test_it_stops_when_told_and_ends_its_workers(published, tmp_path):
-    port = free_port()
-    project = write_project(tmp_path, published, port)
-    settings = load_project(project).section("serving", ServingSettings)
-    code = "import sys; from pathlib import Path; from features.project import load_project; "
-    code += "from serving.launch import serve; from serving.settings import ServingSettings; "
-    code += "path = Path(sys.argv[1]); "
-    code += "settings = load_project(path).section('serving', ServingSettings); "
-    code += "sys.exit(serve(path, settings, lambda url: sys.stdout.write(url + chr(10)) and "
-    code += "sys.stdout.flush()))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(project)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout.readline() == f"http://127.0.0.1:{port}\n"
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert len(children) >= 3  # BentoML and two workers
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-        _, alive = psutil.wait_procs(children, timeout=5)
-        assert not alive
-        check_port(settings)
-    finally:
-        process.stdout.close()
-        process.kill()
-        process.wait()
-
-
 @pytest.mark.slow
-def test_a_service_that_cannot_start_says_so(published, tmp_path, settings):
+def test_a_service_that_cannot_start_says_so(published, tmp_path):
     project = write_project(tmp_path, published, free_port())
-    project.write_text(project.read_text().replace("workers = 2", "workers = 0"))
-    begun = time.monotonic()
-    service = start(project, ServingSettings(port=free_port()))
-    try:
-        with pytest.raises(NotStarted, match="ended with code"):
-            wait_until_alive(service, settings.model_copy(update={"port": free_port()}))
-    finally:
-        end(service, 1)
-    assert time.monotonic() - begun < 30
+    text = project.path.read_text()
+    project.path.write_text(text.replace("workers = 2", "workers = 0"))
+    with pytest.raises(NotStarted, match="ended with code"):
+        serve(project)
 
 
 def test_started_by_bentoml_itself_nothing_calls_home(project):
@@ -182,7 +165,7 @@ def test_started_by_bentoml_itself_nothing_calls_home(project):
         "print(before, usage_stats.do_not_track(), serving.service.Almanac.name)"
     )
     environment = {k: v for k, v in os.environ.items() if k != "BENTOML_DO_NOT_TRACK"}
-    environment |= {"ALMANAC_PROJECT": str(project)}
+    environment |= {"ALMANAC_PROJECT": str(project.path)}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
@@ -191,7 +174,7 @@ def test_started_by_bentoml_itself_nothing_calls_home(project):
 
 def test_the_environment_names_the_project_and_keeps_services_apart(project, settings):
     environment = build_environment(project, settings)
-    assert environment["ALMANAC_PROJECT"] == str(project)
+    assert environment["ALMANAC_PROJECT"] == str(project.path)
     assert environment["OMP_NUM_THREADS"] == "1"
     other = build_environment(project, settings.model_copy(update={"port": 4000}))
     assert environment["BENTOML_HOME"] != other["BENTOML_HOME"]

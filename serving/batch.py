@@ -1,0 +1,169 @@
+"""Send times for whole audiences: the service's own predictor, a chunk of customers at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from features.errors import InvalidRequest, SourceError, UnknownName
+from features.schema import CHANNELS
+from models.schedule import QuietHours
+from models.send_time import load_send_time
+from serving.profiles import Profiles
+from serving.send_times import CustomerSendTimes, SendTimePredictor, SendTimeQuery
+
+CHUNK = 10_000
+
+
+def schedule_audience(predictor: SendTimePredictor, query: SendTimeQuery) -> Iterator[pd.DataFrame]:
+    """Yield the schedule of `query.customers` as tables, in their order.
+
+    Parameters
+    ----------
+    predictor : SendTimePredictor
+        The one that answers requests, so that batch and service agree to the last digit.
+    query : SendTimeQuery
+        With `has_all_slots`, each customer gets 168 rows with the probability of every slot of the
+        local week; else a row for each chosen slot, and one with the reason where there is none.
+
+    Yields
+    ------
+    DataFrame
+        customer, channel, slot_start (RFC 3339 with offset), slot, probability, lift, evidence,
+        because, time_zone, is_known; or without slot_start and lift for all slots.
+    """
+    for start in range(0, len(query.customers), CHUNK):
+        part = replace(query, customers=query.customers[start : start + CHUNK])
+        answers = predictor.answer(part)
+        rows = _list_week(answers, query) if query.has_all_slots else _list_slots(answers)
+        yield pd.DataFrame(rows)
+
+
+def _list_slots(answers: Sequence[CustomerSendTimes]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for answer in answers:
+        about = _about(answer)
+        rows.extend(
+            {
+                "customer": answer.customer_id,
+                "channel": slot.channel,
+                "slot_start": slot.start,
+                "slot": slot.slot,
+                "probability": slot.probability,
+                "lift": slot.lift,
+                **about,
+            }
+            for slot in answer.slots
+        )
+        if not answer.slots:
+            because = "; ".join(exclusion.words for exclusion in answer.exclusions)
+            rows.append({"customer": answer.customer_id, **about, "because": because})
+    return rows
+
+
+def _list_week(
+    answers: Sequence[CustomerSendTimes], query: SendTimeQuery
+) -> list[dict[str, object]]:
+    return [
+        {
+            "customer": answer.customer_id,
+            "channel": channel,
+            "slot": slot,
+            "probability": probability,
+            **_about(answer),
+        }
+        for answer in answers
+        for channel in query.channels
+        for slot, probability in enumerate(answer.probabilities or ())
+    ]
+
+
+def _about(answer: CustomerSendTimes) -> dict[str, object]:
+    return {
+        "evidence": answer.evidence.label,
+        "because": answer.evidence.words,
+        "time_zone": answer.time_zone,
+        "is_known": answer.is_known,
+    }
+
+
+def load_predictor(files: Mapping[str, bytes]) -> SendTimePredictor:
+    """Return the predictor of a `promotion` artifact's files."""
+    profiles = Profiles(files["profiles.parquet"], files["profiles.json"])
+    return SendTimePredictor(load_send_time(files), profiles)
+
+
+def read_audience(path: Path) -> list[str]:
+    """Return the customers of a CSV file, in their order.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read, is empty, has no column `customer_id`, or repeats a customer.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: cannot be read as CSV: {error}") from None
+    names = [name for name in ("customer_id", "customer") if name in table]
+    if not names:
+        raise SourceError(
+            f"{path}: expected a column customer_id, got {', '.join(map(str, table.columns))}"
+        )
+    customers = [str(value) for value in table[names[0]]]
+    counts = Counter(customers)
+    repeated = [customer for customer, count in counts.items() if count > 1 or not customer]
+    if repeated or not customers:
+        raise SourceError(
+            f"{path}, column '{names[0]}': expected every customer once and none empty, got "
+            f"{len(repeated)} that are not; remove them"
+        )
+    return customers
+
+
+def build_query(
+    customers: Sequence[str],
+    *,
+    start: str,
+    days: int,
+    channels: tuple[str, ...],
+    quiet_hours: str,
+    top_k: int,
+    has_all_slots: bool,
+) -> SendTimeQuery:
+    """Read what a command line gives: a start with an offset, and quiet hours as '21:00-08:00'.
+
+    Raises
+    ------
+    InvalidRequest
+        If the start has no offset, the quiet hours are not two times, or a channel is unknown.
+    """
+    try:
+        moment = datetime.fromisoformat(start)
+    except ValueError:
+        raise InvalidRequest(
+            f"start: expected a time such as 2026-01-31T00:00:00Z, got {start}"
+        ) from None
+    if moment.tzinfo is None:
+        raise InvalidRequest(f"start: expected an offset, as in {start}Z or {start}-05:00")
+    for channel in channels:
+        if channel not in CHANNELS:
+            raise UnknownName("channel", channel, CHANNELS)
+    quiet = None
+    if quiet_hours:
+        first, _, last = quiet_hours.partition("-")
+        quiet = QuietHours.parse(first, last)
+    return SendTimeQuery(
+        customers=customers,
+        start=moment,
+        end=moment + timedelta(days=days),
+        channels=channels,
+        quiet_hours=quiet,
+        top_k=top_k,
+        has_all_slots=has_all_slots,
+    )
