@@ -39,6 +39,7 @@ class Family(StrEnum):
 
 _PREFIXES = (
     ("TIMESTAMP WITH TIME ZONE", Family.INSTANT),
+    ("TIMESTAMPTZ", Family.INSTANT),
     ("TIMESTAMP", Family.NAIVE),
     ("VARCHAR", Family.TEXT),
     ("ENUM", Family.TEXT),
@@ -182,7 +183,7 @@ def _date_sql(raw: str, family: Family) -> str:
 
 def _timestamp_sql(raw: str, family: Family, zone: str) -> str:
     if family is Family.INSTANT:
-        return f"timezone('UTC', {raw})"
+        return f"timezone('UTC', CAST({raw} AS TIMESTAMP WITH TIME ZONE))"
     if family in (Family.NAIVE, Family.DATE):
         return _in_utc(f"CAST({raw} AS TIMESTAMP)", zone)
     if family is not Family.TEXT:

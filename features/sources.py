@@ -97,7 +97,7 @@ def list_inputs(project: Project, settings: TableSettings) -> list[list[str | in
     Returns None where a database server is read: it cannot be known whether it changed.
     """
     if settings.sql is not None:
-        texts = [project.sources[name] for name in _named(project, settings.sql)]
+        texts = [_source_text(project, name) for name in _named(project, settings.sql)]
     else:
         texts = [settings.url or settings.path or ""]
     files: list[Path] = []
@@ -206,6 +206,13 @@ def _named(project: Project, sql: str) -> list[str]:
     return [name for name in project.sources if re.search(rf"\b{re.escape(name)}\b", sql)]
 
 
+def _source_text(project: Project, name: str) -> str:
+    text: object = project.sources[name]
+    if not isinstance(text, str):
+        raise ProjectError(f"{project.path}: [sources] {name}: expected a path or URL, got {text}")
+    return text
+
+
 def _query_scan(project: Project, settings: TableSettings, scratch: Path) -> Scan:
     sql, limits = settings.sql or "", project.settings
     target = scratch / "query.parquet"
@@ -228,9 +235,7 @@ def _query_scan(project: Project, settings: TableSettings, scratch: Path) -> Sca
 def _source_scans(
     engine: Engine, project: Project, name: str, settings: TableSettings, scratch: Path
 ) -> list[Scan]:
-    text: object = project.sources[name]
-    if not isinstance(text, str):
-        raise ProjectError(f"{project.path}: [sources] {name}: expected a path or URL, got {text}")
+    text = _source_text(project, name)
     if "://" in text and not text.startswith(PACKAGE):
         url, _, table = text.partition("#")
         if not table:

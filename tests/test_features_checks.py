@@ -494,6 +494,7 @@ def test_numbers_written_by_python_are_read_back(numbers):
         ("DECIMAL(18,2)", Family.DECIMAL),
         ("TIMESTAMP_NS", Family.NAIVE),
         ("TIMESTAMP WITH TIME ZONE", Family.INSTANT),
+        ("TIMESTAMPTZ_NS", Family.INSTANT),
         ("DATE", Family.DATE),
         ("TIME", Family.OTHER),
         ("BLOB", Family.OTHER),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from features.engine import open_engine
 from features.errors import (
+    AmbiguousTime,
     DuplicateKey,
     ProjectError,
     TableError,
@@ -336,6 +337,28 @@ def test_databases_and_queries_become_tables(tmp_path):
     path = write(tmp_path, toml + 'naive_time_zone = "UTC"\n')
     assert read(build(path)["events"])["customer_id"].tolist() == ["7"]
     assert reused(path) == set(build(path))
+
+
+def test_a_source_that_is_no_text_is_refused(tmp_path):
+    toml = "[sources]\nmine = 3\n[tables.sales]\nsql = 'SELECT * FROM mine'\n"
+    with pytest.raises(ProjectError, match=r"\[sources\] mine: expected a path or URL, got 3"):
+        build(write(tmp_path, toml))
+
+
+def test_timestamps_of_parquet_with_and_without_zone(tmp_path):
+    moments = pd.to_datetime(["2024-07-01 10:00:00"])
+    toml = '[tables.events]\npath = "o.parquet"\n'
+    for unit in ("ns", "us", "ms"):
+        frame = pd.DataFrame({"customer_id": ["a"], "occurred_at": moments.as_unit(unit)})
+        frame.to_parquet(tmp_path / "o.parquet")
+        with pytest.raises(AmbiguousTime, match="row 1, column 'occurred_at'"):
+            build(write(tmp_path, toml))
+        path = write(tmp_path, toml + 'naive_time_zone = "America/New_York"\n')
+        assert read(build(path)["events"])["occurred_at"][0] == pd.Timestamp("2024-07-01 14:00")
+        zoned = frame.assign(occurred_at=frame["occurred_at"].dt.tz_localize("Asia/Tokyo"))
+        zoned.to_parquet(tmp_path / "o.parquet")
+        path = write(tmp_path, toml)
+        assert read(build(path)["events"])["occurred_at"][0] == pd.Timestamp("2024-07-01 01:00")
 
 
 def test_note_beside_a_table_holds_no_clock(tmp_path):
