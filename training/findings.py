@@ -1,0 +1,181 @@
+"""What a demand backtest says in numbers a reader asks for: gain, regions, telling series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from features.errors import NotEnoughData
+from models.quantiles import QUANTILE_NAMES
+
+PUBLISHED = "almanac"
+"""The model that is published, by the name it has in the tables of a demand backtest."""
+BASELINES = ("seasonal_mean", "seasonal_naive")
+
+
+@dataclass(frozen=True)
+class WapeGain:
+    """What the published model gains over the best baseline on the same rows.
+
+    Attributes
+    ----------
+    wape, baseline_wape : float
+        Fractions of the units sold.
+    baseline : str
+        The one with the lowest WAPE.
+    relative : float
+        1 − wape ÷ baseline_wape; above 0 the model is better.
+    low, high : float
+        95 % bootstrap interval of `relative`.
+    """
+
+    wape: float
+    baseline_wape: float
+    baseline: str
+    relative: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One series worth looking at: why, which, and the published model's rows of it."""
+
+    why: str
+    region: str
+    product: str
+    rows: pd.DataFrame
+
+
+def compare_wape(
+    forecasts: pd.DataFrame, rng: np.random.Generator, *, n_resamples: int = 1000
+) -> WapeGain:
+    """Compare the published model with the best baseline at the finest level, over all horizons.
+
+    Errors of one week are alike in all series and errors of one series in all weeks, so both are
+    resampled whole and independently: an interval that is rather too wide than too narrow.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        `DemandBacktest.forecasts`; rows without units do not count.
+    rng : numpy.random.Generator
+    n_resamples : int
+
+    Raises
+    ------
+    NotEnoughData
+        If nothing was sold in the scored folds.
+
+    References
+    ----------
+    .. [1] Owen (2007), "The pigeonhole bootstrap", Annals of Applied Statistics 1(2).
+    """
+    rows = _take_finest(forecasts)
+    wapes = _score_models(rows)
+    baseline = str(wapes[[name for name in BASELINES if name in wapes]].idxmin())
+    error = [_tabulate(rows[rows["model"] == name], "error") for name in (PUBLISHED, baseline)]
+    ratios = np.empty(n_resamples)
+    series, weeks = error[0].shape
+    for index in range(n_resamples):
+        left = np.bincount(rng.integers(0, series, series), minlength=series)
+        right = np.bincount(rng.integers(0, weeks, weeks), minlength=weeks)
+        own, other = (left @ table @ right for table in error)
+        ratios[index] = own / other if other > 0 else np.nan
+    low, high = np.nanquantile(1.0 - ratios, [0.025, 0.975])
+    relative = float(1.0 - wapes[PUBLISHED] / wapes[baseline])
+    return WapeGain(
+        float(wapes[PUBLISHED]), float(wapes[baseline]), baseline, relative, float(low), float(high)
+    )
+
+
+def score_regions(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Score every region at the finest level over all horizons, the greatest error first.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        `DemandBacktest.forecasts`.
+
+    Returns
+    -------
+    DataFrame
+        region, units, wape, bias, baseline_wape, relative (1 − wape ÷ baseline_wape); regions
+        that sold nothing are left out. `attrs["baseline"]` names the baseline: the best overall.
+    """
+    rows = _take_finest(forecasts)
+    wapes = _score_models(rows)
+    baseline = str(wapes[[name for name in BASELINES if name in wapes]].idxmin())
+    sums = rows.groupby(["model", "region"], sort=True)[["units", "error", "signed"]].sum()
+    own, other = sums.loc[PUBLISHED], sums.loc[baseline]
+    sold = own["units"].where(own["units"] > 0)
+    table = pd.DataFrame(
+        {
+            "units": own["units"],
+            "wape": own["error"] / sold,
+            "bias": own["signed"] / sold,
+            "baseline_wape": other["error"] / sold,
+        }
+    ).dropna()
+    table["relative"] = 1.0 - table["wape"] / table["baseline_wape"]
+    ordered = table.sort_values("wape", ascending=False, kind="stable").reset_index()
+    ordered.attrs["baseline"] = baseline
+    return ordered
+
+
+def pick_series(forecasts: pd.DataFrame) -> list[Pick]:
+    """Pick the series that sold most, the one in the middle, and the worst of the upper half.
+
+    The worst is sought where much is sold: a series that sold one piece has always a great WAPE.
+    """
+    rows = _take_finest(forecasts)
+    own = rows[rows["model"] == PUBLISHED]
+    sums = own.groupby(["region", "product"], sort=True)[["units", "error"]].sum().reset_index()
+    ranked = sums[sums["units"] > 0].sort_values("units", ascending=False, kind="stable")
+    half = ranked.head(-(-len(ranked) // 2))
+    worst = (half["error"] / half["units"]).idxmax()
+    chosen = {
+        "largest": ranked.index[0],
+        "median": ranked.index[(len(ranked) - 1) // 2],
+        "worst of the larger half": worst,
+    }
+    picks = []
+    for why, index in chosen.items():
+        region, product = (str(sums.loc[index, name]) for name in ("region", "product"))
+        is_it = (own["region"] == region) & (own["product"] == product)
+        columns = ["origin", "date", "units", "mean", *QUANTILE_NAMES]
+        picks.append(Pick(why, region, product, own.loc[is_it, columns]))
+    return picks
+
+
+def _take_finest(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the level with most of them where units are known, with their errors."""
+    own = forecasts.loc[forecasts["model"] == PUBLISHED, "level"]
+    rows = forecasts[
+        forecasts["units"].notna() & (forecasts["level"] == own.value_counts().idxmax())
+    ]
+    if not rows["units"].sum() > 0:
+        raise NotEnoughData("backtest: nothing was sold in the scored folds, so there is no WAPE")
+    signed = rows["mean"] - rows["units"]
+    return rows.assign(
+        signed=signed,
+        error=signed.abs(),
+        region=rows["region"].astype(str),
+        product=rows["product"].astype(str),
+        week=pd.to_datetime(rows["date"]).dt.to_period("W").astype(str),
+    )
+
+
+def _score_models(rows: pd.DataFrame) -> pd.Series:
+    sums = rows.groupby("model")[["error", "units"]].sum()
+    return sums["error"] / sums["units"]
+
+
+def _tabulate(rows: pd.DataFrame, column: str) -> np.ndarray:
+    """Return the sums of a column, shape (n_series, n_weeks)."""
+    table = rows.pivot_table(
+        index=["region", "product"], columns="week", values=column, aggfunc="sum", fill_value=0.0
+    )
+    return np.asarray(table.sort_index().to_numpy(np.float64))

@@ -1,0 +1,100 @@
+"""How every plot looks: colours, axes, and a figure as PNG bytes.
+
+Figures are made by matplotlib's objects, never through pyplot: no window, no global state, so they
+can be drawn anywhere and at the same time.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+INK = "#222222"
+FAINT = "#8a8a8a"
+MODEL_STYLES: dict[str, tuple[str, str, str]] = {
+    "almanac": ("#0072B2", "o", "-"),
+    "lightgbm": ("#56B4E9", "D", "-"),
+    "prophet": ("#009E73", "^", "-."),
+    "seasonal_mean": ("#E69F00", "s", "--"),
+    "seasonal_naive": ("#7a7a7a", "v", ":"),
+    "empirical_bayes": ("#009E73", "^", "-."),
+    "customer_histogram": ("#E69F00", "s", "--"),
+    "best_global_hour": ("#7a7a7a", "v", ":"),
+}
+"""Colour, marker and line of each model: Okabe and Ito's colours, which the colour-blind can tell
+apart, with grey for the simplest; the marker says the same without any colour."""
+_OTHER_STYLE = ("#CC79A7", "P", "-")
+_DOTS_PER_INCH = 110
+_LONGEST_LABEL = 44
+
+
+def style_of(model: str) -> tuple[str, str, str]:
+    """Return the colour, the marker and the line of a model."""
+    return MODEL_STYLES.get(model, _OTHER_STYLE)
+
+
+def name_of(model: str) -> str:
+    """Return a model's name as it is read: 'seasonal naive'."""
+    known = {
+        "lightgbm": "LightGBM",
+        "prophet": "Prophet",
+        "almanac": "Almanac",
+        "empirical_bayes": "empirical Bayes",
+    }
+    return known.get(model, model.replace("_", " "))
+
+
+def write_plainly(text: str) -> str:
+    """Return an id as a label: no formula between dollar signs, not longer than there is room."""
+    short = text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
+    return short.replace("$", r"\$")
+
+
+def open_figure(
+    width: float, height: float, *, rows: int = 1, columns: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of `width` × `height` inches and its axes, row by row."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    return figure, [axes for line in grid for axes in line]
+
+
+def label_axes(axes: Axes, *, title: str, x: str, y: str) -> None:
+    """Name what the axes show, with units, and take away what is not data."""
+    axes.set_title(title, fontsize=10, loc="left", color=INK)
+    axes.set_xlabel(x, fontsize=9, color=INK)
+    axes.set_ylabel(y, fontsize=9, color=INK)
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.grid(visible=True, color="#e4e4e4", linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def show_percent(axes: Axes, *, on: str, decimals: int | None = 0) -> None:
+    """Write the fractions on the axis `on` ('x' or 'y') as percent."""
+    axis = axes.xaxis if on == "x" else axes.yaxis
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
+
+
+def list_names(axes: Axes, names: Sequence[str]) -> None:
+    """Write `names` on the vertical axis, the first at the top."""
+    axes.set_yticks(range(len(names)), [write_plainly(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def draw_png(figure: Figure) -> bytes:
+    """Return a figure as PNG; equal figures give equal bytes.
+
+    Letters that the font lacks are drawn as boxes; tables beside a plot have ids in full.
+    """
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.savefig(content, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    return content.getvalue()

@@ -1,0 +1,140 @@
+"""Pictures of what a training found, as PNG files named by what they show.
+
+The pictures are drawn by `training.demand_plots` and `training.promotion_plots`; here they are put
+on figures. The same figures go to MLflow, into the report and into the notebooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from training.demand_plots import (
+    draw_coverage,
+    draw_error_by_horizon,
+    draw_error_by_level,
+    draw_regions,
+    draw_series,
+    sort_levels,
+)
+from training.findings import PUBLISHED, pick_series, score_regions
+from training.palette import draw_png, label_axes, list_names, open_figure, show_percent
+from training.palette import write_plainly as plainly
+from training.promotion_plots import draw_gains, draw_losses, draw_reliability
+
+Tables = Mapping[str, pd.DataFrame]
+_MOST_BARS = 15
+
+
+def plot_demand(tables: Tables, folder: Path) -> None:
+    """Write the figures of a demand training below `folder`.
+
+    Parameters
+    ----------
+    tables : mapping of name to DataFrame
+        Evidence of the training: scores and forecasts, importance if something was fitted.
+    folder : Path
+        Must exist.
+    """
+    _write(make_demand_figures(tables), folder)
+
+
+def plot_promotion(tables: Tables, folder: Path) -> None:
+    """Write the figures of a send-time training below `folder`.
+
+    Parameters
+    ----------
+    tables : mapping of name to DataFrame
+        Evidence of the training: folds, reliability, gains and importance.
+    folder : Path
+        Must exist.
+    """
+    _write(make_promotion_figures(tables), folder)
+
+
+def make_demand_figures(tables: Tables) -> dict[str, Figure]:
+    """Return the figures of a demand training by name, in the order they are best read."""
+    scores, forecasts = tables["scores"], tables["forecasts"]
+    finest = sort_levels(scores)[0]
+    errors, (left, right) = open_figure(10, 3.8, columns=2)
+    draw_error_by_horizon(left, scores, finest)
+    draw_error_by_level(right, scores)
+    coverage, (left, right) = open_figure(10, 3.8, columns=2)
+    draw_coverage(left, scores, finest, PUBLISHED)
+    draw_coverage(right, scores, sort_levels(scores)[-1], PUBLISHED)
+    figures = {
+        "error_by_horizon_and_level": errors,
+        "coverage_of_intervals": coverage,
+        "series_largest_median_worst": _make_series_figure(forecasts),
+        "worst_regions": _make_regions_figure(forecasts),
+    }
+    return figures | _make_importance_figure(tables, "of the demand model, mean over horizons")
+
+
+def make_promotion_figures(tables: Tables) -> dict[str, Figure]:
+    """Return the figures of a send-time training by name, in the order they are best read."""
+    losses, (left, right) = open_figure(10, 3.2, columns=2)
+    draw_losses(left, tables["folds"])
+    draw_gains(right, tables["gains"])
+    models = [str(model) for model in tables["folds"]["model"].unique()]
+    reliability, panels = open_figure(
+        10, 3.6 * -(-len(models) // 2), rows=-(-len(models) // 2), columns=2
+    )
+    for axes, model in zip(panels, models, strict=False):
+        draw_reliability(axes, tables["reliability"], model=model)
+    for axes in panels[len(models) :]:
+        axes.remove()
+    figures = {"log_loss_and_gains": losses, "reliability": reliability}
+    return figures | _make_importance_figure(tables, "of the activity level model, last fold")
+
+
+def draw_importance(axes: Axes, importance: pd.DataFrame, *, title: str) -> None:
+    """Draw the features that LightGBM gained most by, as shares of the whole gain.
+
+    Parameters
+    ----------
+    axes : Axes
+    importance : DataFrame
+        `feature, gain`, greatest first.
+    title : str
+    """
+    top = importance.head(_MOST_BARS)
+    axes.barh(range(len(top)), top["gain"] / importance["gain"].sum(), color="#0072B2")
+    list_names(axes, [str(feature) for feature in top["feature"]])
+    label_axes(axes, title=title, x="share of the gain in loss, %", y="")
+    show_percent(axes, on="x")
+
+
+def _make_series_figure(forecasts: pd.DataFrame) -> Figure:
+    picks = pick_series(forecasts)
+    figure, panels = open_figure(10, 2.7 * len(picks), rows=len(picks))
+    for axes, pick in zip(panels, picks, strict=True):
+        draw_series(
+            axes, pick.rows, title=f"{pick.why}: {plainly(pick.region)} / {plainly(pick.product)}"
+        )
+    return figure
+
+
+def _make_regions_figure(forecasts: pd.DataFrame) -> Figure:
+    regions = score_regions(forecasts).head(_MOST_BARS)
+    figure, (axes,) = open_figure(10, 1.2 + 0.25 * len(regions))
+    draw_regions(axes, regions)
+    return figure
+
+
+def _make_importance_figure(tables: Tables, what: str) -> dict[str, Figure]:
+    importance = tables.get("importance")
+    if importance is None or not importance["gain"].sum() > 0:
+        return {}
+    figure, (axes,) = open_figure(10, 1.2 + 0.22 * min(len(importance), _MOST_BARS))
+    draw_importance(axes, importance, title=f"Feature importance {what}")
+    return {"feature_importance": figure}
+
+
+def _write(figures: Mapping[str, Figure], folder: Path) -> None:
+    for name, figure in figures.items():
+        (folder / f"{name}.png").write_bytes(draw_png(figure))
