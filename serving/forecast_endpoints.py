@@ -65,7 +65,7 @@ class ForecastEndpoints:
         content = {
             "model_version": demand.version,
             "quantiles": list(demand.model.quantiles),
-            "levels": demand.model.levels(),
+            "levels": demand.model.levels,
         }
         return respond(msgspec.json.encode(content))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from itertools import pairwise
 
 import msgspec
@@ -139,8 +140,9 @@ class ForecastTable:
         next_row = rows[limit] if len(rows) > limit else None
         return Page(self._read(np.asarray(rows[:limit]), columns), next_row)
 
+    @cached_property
     def levels(self) -> list[Level]:
-        """Return what each level holds, by name."""
+        """What each level holds, by name."""
         series, found = self._series, []
         for code, name in enumerate(series.text[LEVEL].names):
             members = self._members[LEVEL][code]

@@ -64,7 +64,7 @@ class Service:
     def __init__(self) -> None:
         predictor = Predictor.load(project.workspace.published, settings.required)
         for state in predictor.champions.states:
-            level = logging.INFO if state.state == "loaded" else logging.WARNING
+            level = logging.INFO if state.is_well else logging.WARNING
             fields = {"kind": state.kind, "state": state.state, "version": state.model_version}
             log.log(level, "model", extra={FIELDS: {**fields, "reason": state.reason}})
         Front.api = build_api(predictor, settings)

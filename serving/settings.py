@@ -9,9 +9,6 @@ from pydantic import Field
 
 from features.project import Settings
 
-KINDS = ("promotion", "demand")
-"""The kinds of model that the service can answer with."""
-
 
 class ServingSettings(Settings):
     """What an operator may set; every default is safe on a laptop."""

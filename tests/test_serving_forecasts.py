@@ -98,7 +98,7 @@ def test_a_quantile_that_was_not_published_is_refused_with_those_that_were(table
 
 
 def test_levels_count_what_they_hold(table):
-    level = {found.level: found for found in table.levels()}["store/category"]
+    level = {found.level: found for found in table.levels}["store/category"]
     assert (level.regions, level.products, level.series) == (3, 4, 12)
     assert (level.first_date, level.last_date) == ("2026-11-02", "2026-11-11")
 

@@ -1,12 +1,15 @@
 import json
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator
 from starlette.routing import Router
 
+from features.schema import CHANNELS
 from serving.api import build_api
 from serving.openapi import build_openapi
 from serving.settings import ServingSettings
+from serving.spellings import Channel
 
 DOCUMENT = build_openapi("0")
 SEND = "/v1/send-times"
@@ -106,3 +109,7 @@ def test_every_operation_has_its_own_name_and_answers():
         for parameter in operation.get("parameters", ()):
             assert parameter["description"]
             Draft202012Validator.check_schema(parameter["schema"])
+
+
+def test_the_channels_of_the_contract_are_those_of_the_schema():
+    assert get_args(Channel) == CHANNELS
