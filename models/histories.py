@@ -224,11 +224,12 @@ def _read_counts(column: pd.Series) -> sparse.csr_array:
     if pa.types.is_null(lists.type) or pa.types.is_null(lists.type.value_type):
         return sparse.csr_array(shape, dtype=np.float64)
     lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    slots, weights = (part.to_numpy(zero_copy_only=False) for part in lists.flatten().flatten())
+    parts = lists.flatten().flatten()
+    slots, weights = (part.cast("float64").to_numpy(zero_copy_only=False) for part in parts)
     _check_range(slots, SLOT_COUNTS, 0, SLOTS_PER_WEEK - 1)
     _check_range(weights, SLOT_COUNTS, 0, np.inf)
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    counts = sparse.csr_array((weights, slots, starts), shape=shape, dtype=np.float64)
+    counts = sparse.csr_array((weights, slots.astype(np.int32), starts), shape=shape, dtype=np.float64)
     counts.sum_duplicates()
     return counts
 

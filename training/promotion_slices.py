@@ -36,7 +36,8 @@ class SliceReader:
         self.project = project
         self.features = customer_features(half_life_days)
         settings = project.settings
-        self.engine = open_engine(settings.threads, settings.memory_limit)
+        # One thread: sums of doubles then add up in one order, and models come out byte by byte.
+        self.engine = open_engine(1, settings.memory_limit)
         self._slices: dict[tuple[datetime, int], Slice] = {}
 
     def __enter__(self) -> Self:
