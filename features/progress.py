@@ -55,7 +55,7 @@ class Terminal:
         self.console = console
 
     def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
-        """Yield every item, moving a bar or, in a log, writing a line now and then and at the end."""
+        """Yield every item, moving a bar or, in a log, writing a line now and then."""
         if total is None and isinstance(items, Sized):
             total = len(items)
         if self.console.is_terminal:
@@ -72,7 +72,7 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """Write one line."""
-        self.console.print(message, highlight=False, soft_wrap=True)
+        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _bar(console: Console) -> Bar:

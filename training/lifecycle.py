@@ -54,8 +54,8 @@ class Recipe:
         'demand' or 'promotion'.
     settings : callable
         Project → its section as plain values; with the data and the seed it remakes the model.
-    inputs : tuple of str
-        Canonical tables it reads.
+    inputs, optional_inputs : tuple of str
+        Canonical tables it cannot do without, and those it reads where the project has them.
     train : callable
         Project, progress → `Trained`.
     backtest : callable
@@ -73,6 +73,11 @@ class Recipe:
     backtest: Callable[[Project, Mapping[str, object], Progress], Tables]
     judge: Callable[[Project, Tables, Tables | None], Verdict]
     plot: Callable[[Tables, Path], None]
+    optional_inputs: tuple[str, ...] = ()
+
+    def tables(self, project: Project) -> list[str]:
+        """Return the tables it reads of this project."""
+        return [*self.inputs, *(name for name in self.optional_inputs if name in project.tables)]
 
 
 def describe(
@@ -82,7 +87,7 @@ def describe(
     return {
         "settings": dict(recipe.settings(project)),
         "project": project.settings.model_dump(mode="json", exclude={"workspace", "memory_limit"}),
-        "data": {name: fingerprints[name] for name in recipe.inputs if name in fingerprints},
+        "data": {name: fingerprints[name] for name in recipe.tables(project)},
         "code_version": package_version("almanac"),
     }
 

@@ -1,0 +1,409 @@
+"""The front door: one command line over all of Almanac.
+
+Exit codes: 0 done, 1 refused with a reason, 2 wrong usage. Rooms are imported inside the commands,
+so that `almanac --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Collection
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlencode
+
+import typer
+from rich.console import Console
+
+from features.errors import AlmanacError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from features.progress import Terminal
+    from features.project import Project
+    from serving.send_times import SendTimePredictor
+
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+app = typer.Typer(
+    help="The right moment for each customer, and how much each region will want.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+class Kind(StrEnum):
+    """What a model answers: `demand` how much, `promotion` when."""
+
+    demand = "demand"
+    promotion = "promotion"
+
+
+ProjectFile = Annotated[
+    Path, typer.Option("--project", "-p", help="The project file.", show_default="almanac.toml")
+]
+KindName = Annotated[Kind, typer.Argument(help="demand: how much; promotion: when.")]
+DEFAULT_PROJECT = Path("almanac.toml")
+MLFLOW_ADDRESS = "http://127.0.0.1:5000"
+DATA_SCIENCE, CAMPAIGNS, MERCHANDISING, OPERATIONS = (
+    "Data science",
+    "Campaigns",
+    "Merchandising",
+    "Operations",
+)
+
+
+@app.command(rich_help_panel=DATA_SCIENCE)
+def init(
+    sales: Annotated[Path | None, typer.Option(help="A CSV or Parquet file of sales.")] = None,
+    orders: Annotated[Path | None, typer.Option(help="A CSV or Parquet file of orders.")] = None,
+    project: ProjectFile = DEFAULT_PROJECT,
+    force: Annotated[bool, typer.Option(help="Replace a project file that is there.")] = False,
+) -> None:
+    """Write a commented project file by looking at your files."""
+    from features.draft import draft_project
+    from features.errors import ProjectError
+
+    if sales is None and orders is None:
+        raise typer.BadParameter("name at least one file with --sales or --orders")
+    if project.exists() and not force:
+        raise ProjectError(f"{project} is there already; use --force to replace it")
+    folder = project.resolve().parent
+    text = draft_project(sales=sales, orders=orders, name=folder.name, folder=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    project.write_text(text, encoding="utf-8")
+    _terminal().say(f"wrote {project}. Read it, then run: almanac check --project {project}")
+
+
+@app.command(rich_help_panel=DATA_SCIENCE)
+def check(project: ProjectFile = DEFAULT_PROJECT) -> None:
+    """Read every table, refuse what is wrong in it, and say what is there."""
+    _build_tables(_load(project), _terminal())
+
+
+@app.command(rich_help_panel=DATA_SCIENCE)
+def features(
+    project: ProjectFile = DEFAULT_PROJECT,
+    as_of: Annotated[
+        datetime | None, typer.Option(help="Cut-off, UTC; the end of the data when not given.")
+    ] = None,
+) -> None:
+    """Build the per-customer and the per-region dataset as of a cut-off."""
+    from training.datasets import build_datasets
+
+    terminal, loaded = _terminal(), _load(project)
+    _build_tables(loaded, terminal)
+    for path, rows in build_datasets(loaded, as_of):
+        terminal.say(f"{rows:>12,} rows  {path}")
+
+
+@app.command(rich_help_panel=DATA_SCIENCE)
+def backtest(
+    kind: KindName,
+    out: Annotated[Path, typer.Option(help="Folder for scores.csv and forecasts.parquet.")],
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Score the method and its baselines on rolling origins, without registering a model."""
+    from training.lifecycle import write_evidence
+    from training.recipes import RECIPES
+
+    terminal, loaded = _terminal(), _load(project)
+    recipe = RECIPES[kind]
+    _build_tables(loaded, terminal, recipe.tables(loaded))
+    tables = recipe.backtest(loaded, recipe.settings(loaded), terminal)
+    write_evidence(tables, out)
+    _print_scores(tables["scores"], terminal)
+    terminal.say(f"wrote {', '.join(sorted(path.name for path in out.iterdir()))} to {out}")
+
+
+@app.command(rich_help_panel=DATA_SCIENCE)
+def train(kind: KindName, project: ProjectFile = DEFAULT_PROJECT) -> None:
+    """Backtest, fit, record the run in MLflow and register the model as challenger."""
+    from training.lifecycle import train as train_model
+    from training.recipes import RECIPES
+
+    terminal, loaded = _terminal(), _load(project)
+    recipe = RECIPES[kind]
+    fingerprints = _build_tables(loaded, terminal, recipe.tables(loaded))
+    train_model(loaded, recipe, fingerprints, terminal)
+    terminal.say(f"next: almanac promote {kind} --project {project}")
+
+
+@app.command(rich_help_panel=DATA_SCIENCE)
+def promote(
+    kind: KindName,
+    project: ProjectFile = DEFAULT_PROJECT,
+    force: Annotated[bool, typer.Option(help="Promote although a gate refuses.")] = False,
+    reason: Annotated[str, typer.Option(help="Why it is forced; logged with the run.")] = "",
+) -> None:
+    """Make the challenger champion if it passes the gates, and publish it to serving."""
+    if force and not reason.strip():
+        raise typer.BadParameter("--force needs --reason, which is logged with the verdict")
+    _promote(_load(project), kind, _terminal(), reason if force else None)
+
+
+@app.command(rich_help_panel=MERCHANDISING)
+def forecast(
+    out: Annotated[Path, typer.Option(help="FILE.csv or FILE.parquet.")],
+    origin: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Last date it may know; else the last sale."),
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, help="Days ahead; else what the project file says.")
+    ] = None,
+    level: Annotated[
+        str, typer.Option(help="Such as store/category; 'all' for every level; else the finest.")
+    ] = "",
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Write demand per region, product and date, with its mean and quantiles."""
+    from training.forecasts import make_forecasts, select_level
+    from training.recipes import RECIPES
+
+    _check_suffix(out)
+    terminal, loaded = _terminal(), _load(project)
+    fingerprints = _build_tables(loaded, terminal, RECIPES["demand"].tables(loaded))
+    table = make_forecasts(
+        loaded, fingerprints, terminal, origin=origin and origin.date(), horizon_days=horizon
+    )
+    chosen = select_level(table, level)
+    _write_table(chosen, out)
+    terminal.say(f"wrote {len(chosen):,} rows to {out}")
+
+
+@app.command("send-times", rich_help_panel=CAMPAIGNS)
+def send_times(
+    audience: Annotated[Path, typer.Option(help="CSV with a column customer_id.")],
+    out: Annotated[Path, typer.Option(help="FILE.csv or FILE.parquet.")],
+    start: Annotated[
+        str, typer.Option(help="Window start with offset, as 2026-01-31T00:00:00Z; else now.")
+    ] = "",
+    days: Annotated[int, typer.Option(min=1, max=28, help="Length of the window.")] = 7,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Channel, repeatable, in order of preference.")
+    ] = None,
+    quiet_hours: Annotated[
+        str, typer.Option(help="Local hours not to send in; empty for none.")
+    ] = "21:00-08:00",
+    top: Annotated[int, typer.Option(min=1, max=168, help="Slots per customer.")] = 3,
+    all_slots: Annotated[
+        bool, typer.Option("--all-slots", help="Write all 168 probabilities instead.")
+    ] = False,
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Write the best moments to reach each customer of an audience."""
+    import pandas as pd
+
+    from serving.batch import build_query, read_audience, schedule_audience
+
+    _check_suffix(out)
+    terminal, loaded = _terminal(), _load(project)
+    query = build_query(
+        read_audience(audience),
+        start=start or datetime.now(UTC).isoformat(timespec="minutes"),
+        days=days,
+        channels=tuple(channel or ("email",)),
+        quiet_hours=quiet_hours,
+        top_k=top,
+        has_all_slots=all_slots,
+    )
+    predictor = _load_send_times(loaded, terminal)
+    _write_table(pd.concat(schedule_audience(predictor, query), ignore_index=True), out)
+    terminal.say(f"wrote send times of {len(query.customers):,} customers to {out}")
+
+
+@app.command(rich_help_panel=DATA_SCIENCE)
+def report(
+    out: Annotated[Path, typer.Option(help="Folder for report.html.")],
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Write what the last training found as one HTML page with plots."""
+    from training.report import write_report
+
+    page = write_report(_load(project), out)
+    _terminal().say(f"wrote {page}")
+
+
+@app.command(rich_help_panel=OPERATIONS)
+def serve(project: ProjectFile = DEFAULT_PROJECT) -> None:
+    """Serve the published champions over HTTP."""
+    from serving.launch import serve as serve_project
+
+    raise typer.Exit(serve_project(_load(project), _say_address))
+
+
+@app.command(rich_help_panel=OPERATIONS)
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps all it makes.")] = Path("demo"),
+    serve: Annotated[bool, typer.Option(help="Serve it when it is ready.")] = True,
+) -> None:
+    """Go the whole way on the sample: data, models, gates, report, service."""
+    from importlib import resources
+
+    from training.footprint import Footprint
+    from training.lifecycle import is_published
+    from training.lifecycle import train as train_model
+    from training.recipes import RECIPES
+    from training.report import write_report
+
+    terminal = _terminal()
+    project = folder / "almanac.toml"
+    if not project.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        sample = resources.files("features").joinpath("complete_journey.toml")
+        project.write_bytes(sample.read_bytes())
+    loaded = _load(project)
+    with Footprint() as footprint:
+        fingerprints = _build_tables(loaded, terminal)
+        for kind, recipe in RECIPES.items():
+            if is_published(loaded, recipe, fingerprints):
+                terminal.say(f"{kind}: the champion is of this data and configuration; kept")
+                continue
+            train_model(loaded, recipe, fingerprints, terminal)
+            _promote(loaded, kind, terminal, None)
+        write_report(loaded, folder / "report")
+    terminal.say(
+        f"ready after {footprint.seconds:.0f} s, with {footprint.peak_gib:.2f} GiB at the peak"
+    )
+    _show_what_to_try(loaded, terminal)
+    if serve:
+        _serve_demo(loaded)
+
+
+def main() -> None:
+    """Run the command line; a refusal is one sentence and exit code 1."""
+    try:
+        app()
+    except AlmanacError as error:
+        Console(stderr=True).print(f"refused: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _terminal() -> Terminal:
+    from features.progress import Terminal
+
+    return Terminal(Console())
+
+
+def _load(path: Path) -> Project:
+    from features.project import load_project
+
+    return load_project(path)
+
+
+def _build_tables(
+    project: Project, terminal: Terminal, only: Collection[str] | None = None
+) -> dict[str, str]:
+    """Build the canonical tables and return their fingerprints."""
+    from features.tables import build_tables
+
+    built = build_tables(project, terminal, only)
+    return {name: summary.fingerprint for name, summary in built.items()}
+
+
+def _promote(project: Project, kind: str, terminal: Terminal, because: str | None) -> None:
+    from training.lifecycle import promote as promote_model
+    from training.recipes import RECIPES
+
+    verdict = promote_model(project, RECIPES[kind], terminal, forced_because=because)
+    for one in verdict.checks:
+        terminal.say(f"  {'passed' if one.is_passed else 'FAILED'}  {one.words}")
+
+
+def _check_suffix(out: Path) -> None:
+    if out.suffix not in (".csv", ".parquet"):
+        raise typer.BadParameter(f"--out: expected FILE.csv or FILE.parquet, got {out.name}")
+
+
+def _write_table(table: pd.DataFrame, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    if out.suffix == ".csv":
+        table.to_csv(partial, index=False)
+    else:
+        table.to_parquet(partial, index=False)
+    partial.replace(out)
+
+
+def _print_scores(scores: pd.DataFrame, terminal: Terminal) -> None:
+    whole = scores[scores["bucket"] == "all"] if "bucket" in scores else scores
+    terminal.say(whole.round(4).to_string(index=False))
+
+
+def _load_send_times(project: Project, terminal: Terminal) -> SendTimePredictor:
+    """Return the published predictor or, before there is a champion, one fitted on the spot."""
+    from features.errors import NotTrained
+    from models.artifact import load_published
+    from serving.batch import load_predictor
+    from training.promotion import fit_promotion
+    from training.recipes import RECIPES
+
+    try:
+        _, artifact = load_published(project.workspace.published, Kind.promotion)
+        return load_predictor(artifact.files)
+    except NotTrained:
+        terminal.say("there is no champion yet: fitting one now, which no gate has judged")
+    _build_tables(project, terminal, RECIPES["promotion"].tables(project))
+    return load_predictor(fit_promotion(project, None, terminal).to_files())
+
+
+def _show_what_to_try(project: Project, terminal: Terminal) -> None:
+    import json
+
+    import pandas as pd
+
+    from serving.launch import address
+    from serving.settings import ServingSettings
+
+    at = address(project.section("serving", ServingSettings))
+    workspace = project.workspace
+    customer = pd.read_parquet(workspace.table("customers"))["customer_id"].iloc[0]
+    sales = pd.read_parquet(workspace.table("sales"), columns=["region_id", "product_id"])
+    region, product = sales.iloc[0]
+    body = json.dumps({"customers": [str(customer), "never-seen"], "channels": ["email"]})
+    query = urlencode({"region": region, "product": product, "limit": 7})
+    terminal.say(
+        f"\nWhen to write to a customer:\n"
+        f"  curl -s {at}/v1/send-times -H 'content-type: application/json' -d '{body}'\n"
+        f"How much a region will want:\n"
+        f"  curl -s '{at}/v1/forecasts?{query}'\n"
+        f"  curl -s '{at}/v1/forecasts?{query}' -H 'accept: text/csv'\n"
+        f"The service:  {at}   (its contract: {at}/openapi.json)\n"
+        f"The report:   {workspace.root.parent / 'report' / 'report.html'}\n"
+        f"MLflow:       {MLFLOW_ADDRESS}"
+    )
+
+
+def _say_address(address: str) -> None:
+    _terminal().say(f"serving at {address}; stop with Ctrl+C")
+
+
+def _serve_demo(project: Project) -> None:
+    """Serve until stopped, with the MLflow page beside it."""
+    from serving.launch import serve as serve_project
+    from training.tracking import local_uri
+
+    page = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", local_uri(project)),
+            *("--host", "127.0.0.1", "--port", MLFLOW_ADDRESS.rpartition(":")[2], "--workers", "1"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        serve_project(project, _say_address)
+    finally:
+        os.killpg(page.pid, signal.SIGTERM)
+        page.wait()

@@ -1,0 +1,171 @@
+"""How each kind of model is trained, judged and shown: what `lifecycle` needs to know of them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pandas as pd
+
+from features.progress import Progress
+from features.project import Project
+from models.demand_model import DemandModel
+from training.config import DemandSettings, PromotionSettings
+from training.demand import (
+    DemandBacktest,
+    backtest_demand,
+    fit_demand,
+    forecast_demand,
+    load_panel,
+)
+from training.demand_scores import SCORES
+from training.gates import Verdict, judge_demand, judge_promotion
+from training.lifecycle import Recipe, Tables, Trained
+from training.plots import plot_demand, plot_promotion
+from training.promotion import PromotionBacktest, SliceReader, backtest_promotion, fit_promotion
+from training.tracking import FoldRecord
+
+FORECASTS_FILE = "forecasts.parquet"
+
+
+def _train_demand(project: Project, progress: Progress) -> Trained:
+    panel = load_panel(project)
+    backtest = backtest_demand(project, progress, panel=panel)
+    model = fit_demand(project, progress, backtest=backtest, panel=panel)
+    content = io.BytesIO()
+    forecast_demand(project, model).to_parquet(content, index=False)
+    chosen = backtest.fold_scores[backtest.fold_scores["model"] == "almanac"]
+    return Trained(
+        files={**model.to_files(), FORECASTS_FILE: content.getvalue()},
+        metrics=_name_scores(backtest.scores),
+        folds=tuple(
+            FoldRecord(f"origin {origin:%Y-%m-%d}", {"origin": f"{origin:%Y-%m-%d}"}, metrics)
+            for origin, metrics in (
+                (key, _name_scores(rows)) for key, rows in chosen.groupby("origin")
+            )
+        ),
+        tables=_demand_tables(backtest) | {"importance": _average_importance(model)},
+    )
+
+
+def _backtest_demand(
+    project: Project, settings: Mapping[str, object], progress: Progress
+) -> Tables:
+    return _demand_tables(backtest_demand(_with_section(project, "demand", settings), progress))
+
+
+def _demand_tables(backtest: DemandBacktest) -> dict[str, pd.DataFrame]:
+    return {
+        "scores": backtest.scores,
+        "fold_scores": backtest.fold_scores,
+        "forecasts": backtest.forecasts,
+        "weights": backtest.weights,
+        "notes": pd.DataFrame({"note": list(backtest.notes)}),
+    }
+
+
+def _average_importance(model: DemandModel) -> pd.DataFrame:
+    gains: dict[str, list[float]] = {}
+    for fitted in model.lightgbm.values():
+        for row in fitted.importance().to_dict("records"):
+            gains.setdefault(row["feature"], []).append(row["gain"])
+    means = {feature: sum(values) / len(values) for feature, values in gains.items()}
+    ranked = sorted(means.items(), key=lambda pair: -pair[1])
+    return pd.DataFrame(ranked, columns=["feature", "gain"])
+
+
+def _name_scores(scores: pd.DataFrame) -> dict[str, float]:
+    """Return the scores of what is published as metrics: `wape/store/category/1-7`."""
+    rows = scores[scores["model"] == "almanac"]
+    return {
+        f"{score}/{row['level']}/{row['bucket']}": float(row[score])
+        for row in rows.to_dict("records")
+        for score in SCORES
+        if pd.notna(row[score])
+    }
+
+
+def _train_promotion(project: Project, progress: Progress) -> Trained:
+    settings = project.section("promotion", PromotionSettings)
+    with SliceReader(project, half_life_days=settings.half_life_days) as reader:
+        backtest = backtest_promotion(project, progress, reader=reader)
+        model = fit_promotion(project, None, progress, model=backtest.best, reader=reader)
+    chosen = backtest.folds[backtest.folds["model"] == backtest.best]
+    return Trained(
+        files=model.to_files(),
+        metrics=_numbers(backtest.scores[backtest.scores["model"] == backtest.best].iloc[0]),
+        folds=tuple(
+            FoldRecord(f"fold {row['fold']}", {"test": str(row["test"])}, _numbers(row))
+            for _, row in chosen.iterrows()
+        ),
+        tables=_promotion_tables(backtest),
+    )
+
+
+def _backtest_promotion(
+    project: Project, settings: Mapping[str, object], progress: Progress
+) -> Tables:
+    chosen = PromotionSettings.model_validate(project.raw.get("promotion", {}) | dict(settings))
+    return _promotion_tables(backtest_promotion(project, progress, settings=chosen))
+
+
+def _promotion_tables(backtest: PromotionBacktest) -> dict[str, pd.DataFrame]:
+    notes = {
+        "best": pd.DataFrame({"model": [backtest.best]}),
+        "notes": pd.DataFrame({"note": list(backtest.notes)}),
+    }
+    return backtest.tables() | notes
+
+
+def _numbers(row: pd.Series) -> dict[str, float]:
+    numbers = {str(key): value for key, value in row.items() if isinstance(value, float)}
+    return {key: float(value) for key, value in numbers.items() if pd.notna(value)}
+
+
+def _with_section(project: Project, name: str, settings: Mapping[str, object]) -> Project:
+    merged = project.raw.get(name, {}) | dict(settings)
+    return replace(project, raw=project.raw | {name: merged})
+
+
+def _demand_settings(project: Project) -> Mapping[str, object]:
+    return project.section("demand", DemandSettings).model_dump(mode="json", exclude={"gates"})
+
+
+def _promotion_settings(project: Project) -> Mapping[str, object]:
+    chosen = project.section("promotion", PromotionSettings)
+    return chosen.model_dump(mode="json", exclude={"gates"})
+
+
+def _judge_demand(project: Project, challenger: Tables, champion: Tables | None) -> Verdict:
+    gates = project.section("demand", DemandSettings).gates
+    rival = None if champion is None else champion["scores"]
+    return judge_demand(gates, challenger["scores"], rival)
+
+
+def _judge_promotion(project: Project, challenger: Tables, champion: Tables | None) -> Verdict:
+    gates = project.section("promotion", PromotionSettings).gates
+    return judge_promotion(gates, challenger, champion)
+
+
+RECIPES = {
+    "demand": Recipe(
+        kind="demand",
+        settings=_demand_settings,
+        inputs=("regions", "products", "sales"),
+        train=_train_demand,
+        backtest=_backtest_demand,
+        judge=_judge_demand,
+        plot=plot_demand,
+    ),
+    "promotion": Recipe(
+        kind="promotion",
+        settings=_promotion_settings,
+        inputs=("regions", "products", "customers", "events"),
+        optional_inputs=("touches",),
+        train=_train_promotion,
+        backtest=_backtest_promotion,
+        judge=_judge_promotion,
+        plot=plot_promotion,
+    ),
+}
