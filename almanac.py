@@ -167,10 +167,10 @@ def forecast(
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Write demand per region, product and date, with its mean and quantiles."""
+    _check_suffix(out)
     from training.forecasts import make_forecasts, select_level
     from training.recipes import RECIPES
 
-    _check_suffix(out)
     terminal, loaded = _terminal(), _load(project)
     fingerprints = _build_tables(loaded, terminal, RECIPES["demand"].tables(loaded))
     table = make_forecasts(
@@ -202,11 +202,11 @@ def send_times(
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Write the best moments to reach each customer of an audience."""
+    _check_suffix(out)
     import pandas as pd
 
     from serving.batch import build_query, read_audience, schedule_audience
 
-    _check_suffix(out)
     terminal, loaded = _terminal(), _load(project)
     query = build_query(
         read_audience(audience),
@@ -407,3 +407,7 @@ def _serve_demo(project: Project) -> None:
     finally:
         os.killpg(page.pid, signal.SIGTERM)
         page.wait()
+
+
+if __name__ == "__main__":
+    main()
