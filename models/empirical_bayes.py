@@ -117,6 +117,10 @@ def build_kernel(bandwidth_hours: float, day_sharing: float) -> np.ndarray:
     return np.asarray(by_distance[_APART])
 
 
+_NARROW, _WIDE = build_kernel(0.5, 0.0), build_kernel(1.5, 1.0)
+"""How everybody's week is smoothed: finely where there are many events, else to a smooth day."""
+
+
 def fit_shape(histories: Histories, outcomes: Outcomes) -> ShapeChain:
     """Fit the chain to histories and to the activity that followed them.
 
@@ -183,8 +187,7 @@ def _chain(point: np.ndarray, totals: sparse.csr_array, names: tuple[str, ...]) 
     """Build the chain at `point`; the last row of `totals` holds customers without a segment."""
     above_segment, above_customer, bandwidth = np.exp(point[:3]).tolist()
     day_sharing = float(expit(point[3]))
-    everybody = (totals.sum(axis=0) * build_kernel(bandwidth, 0.0)).sum(axis=1)
-    global_share = (everybody + 1 / SLOTS_PER_WEEK) / (everybody.sum() + 1)
+    global_share = _smooth_global(np.asarray(totals.sum(axis=0)))
     own = np.asarray(totals[:-1] @ build_kernel(bandwidth, day_sharing))
     events = np.asarray(totals[:-1].sum(axis=1))
     return ShapeChain(
@@ -197,6 +200,13 @@ def _chain(point: np.ndarray, totals: sparse.csr_array, names: tuple[str, ...]) 
         bandwidth_hours=bandwidth,
         day_sharing=day_sharing,
     )
+
+
+def _smooth_global(events: np.ndarray) -> np.ndarray:
+    """Return everybody's share by slot: their week, drawn to a smooth day, drawn to evenness."""
+    week = events @ _NARROW
+    day = (events @ _WIDE + 1 / SLOTS_PER_WEEK) / (events.sum() + 1)
+    return np.asarray((week + SLOTS_PER_WEEK * day) / (events.sum() + SLOTS_PER_WEEK))
 
 
 def _sum_by_segment(histories: Histories) -> sparse.csr_array:
