@@ -1,0 +1,41 @@
+"""The quantiles that every forecast carries, and the ones in between."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+Floats = npt.NDArray[np.float64]
+
+QUANTILES = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+QUANTILE_NAMES = ("q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
+NODES = (0.025, 0.1, 0.5, 0.9, 0.975)
+"""Quantiles that are modelled; the others lie between them in normal-score space."""
+NODE_NAMES = tuple(dict(zip(QUANTILES, QUANTILE_NAMES, strict=True))[node] for node in NODES)
+
+
+def complete_quantiles(nodes: Floats) -> Floats:
+    """Interpolate the quantiles between the modelled ones, sort them and cut them at zero.
+
+    Parameters
+    ----------
+    nodes : array of shape (n_rows, 5)
+        Values at `NODES`.
+
+    Returns
+    -------
+    array of shape (n_rows, 9)
+        Values at `QUANTILES`; linear in the standard normal quantile between two nodes.
+
+    Examples
+    --------
+    >>> complete_quantiles(np.array([[0.0, 1.0, 2.0, 3.0, 4.0]])).round(2).tolist()
+    [[0.0, 0.46, 1.0, 1.53, 2.0, 2.47, 3.0, 3.54, 4.0]]
+    """
+    ordered = np.sort(np.maximum(nodes, 0.0), axis=1)
+    at, wanted = stats.norm.ppf(NODES), stats.norm.ppf(QUANTILES)
+    right = np.clip(np.searchsorted(at, wanted - 1e-12), 1, len(NODES) - 1)
+    share = (wanted - at[right - 1]) / (at[right] - at[right - 1])
+    filled = ordered[:, right - 1] * (1 - share) + ordered[:, right] * share
+    return np.asarray(np.maximum.accumulate(filled, axis=1))
