@@ -229,7 +229,9 @@ def _read_counts(column: pd.Series) -> sparse.csr_array:
     _check_range(slots, SLOT_COUNTS, 0, SLOTS_PER_WEEK - 1)
     _check_range(weights, SLOT_COUNTS, 0, np.inf)
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    counts = sparse.csr_array((weights, slots.astype(np.int32), starts), shape=shape, dtype=np.float64)
+    counts = sparse.csr_array(
+        (weights, slots.astype(np.int32), starts), shape=shape, dtype=np.float64
+    )
     counts.sum_duplicates()
     return counts
 
