@@ -185,7 +185,8 @@ class ResidualIntervals(BaseEstimator):  # type: ignore[misc]
         """Return quantiles of shape (n_rows, 9) at `QUANTILES`, ascending, >= 0."""
         names, places = np.unique(groups, return_inverse=True)
         pooled = self.offsets_[_POOL]
-        offsets = np.array([self.offsets_.get(str(name), pooled) for name in names])
+        found = [self.offsets_.get(str(name), pooled) for name in names]
+        offsets = np.array(found).reshape(-1, len(QUANTILES))  # no rows have nine quantiles, too
         shifted = mean[:, None] + scale[:, None] * offsets[places]
         return np.asarray(np.maximum(np.sort(shifted, axis=1), 0.0))
 
