@@ -38,9 +38,9 @@ class Design:
         Position in `panel.series`, and the target period.
     baselines : DataFrame of float64, shape (n_rows, 3)
         `naive`, the newest value one or more whole seasons before the target, and `slot_mean`,
-        the seasonal mean, both as known at the origin; when there is none, the series' or its
-        product's mean so far. `spread`, the deviation of the series' recent units and never below
-        the root of their mean, is the scale of the baselines' intervals.
+        the seasonal mean, both as known at the origin; when there is none, the mean so far of
+        the series, of its product or of its region. `spread`, the deviation of the series' recent
+        units and never below the root of their mean, is the scale of the baselines' intervals.
     """
 
     features: pd.DataFrame
@@ -248,7 +248,10 @@ def _baselines(
     name = f"units_slot_mean_{frequency.slots}"
     means = panel.history[:, panel.history_names.index(name)]
     slot_mean = _read(panel, means, series, back(frequency.slot))
-    level = _first_known(columns["units_mean_since_listing"], columns["product_mean"])
+    own = panel.history[:, panel.history_names.index("units_mean_since_listing")]
+    level = _first_known(
+        _read(panel, own, series, periods - steps), columns["product_mean"], columns["region_mean"]
+    )
     slot_mean = _first_known(slot_mean, level)
     naive = _first_known(_read(panel, units, series, back(frequency.season)), slot_mean)
     return naive.astype(np.float64), slot_mean.astype(np.float64)

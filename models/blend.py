@@ -57,8 +57,10 @@ def fit_blend_weights(
     before = before / before.sum()
     weights = np.zeros(members.shape[1])
     weights[there] = before
-    if not len(errors) or not np.abs(errors).max() > 0:
+    largest = float(np.abs(errors).max(initial=0.0))
+    if largest <= 1e-9:
         return weights
+    errors = errors / largest
     pull = np.sqrt(prior_share) * (errors - (errors @ before)[:, None])
     # The row of ones outweighs the errors, so the sum is one up to the final division.
     heavy = 1e4 * np.sqrt((errors**2).sum())

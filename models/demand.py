@@ -42,6 +42,8 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
     ----------
     boosters_ : dict of str to Booster
         'mean' and 'q025', 'q10', 'q50', 'q90', 'q975'; empty if nothing was ever sold.
+    balance_ : float
+        Factor that makes the mean sum to what was sold in training.
     features_ : list of str
     categories_ : dict of str to list of str
         Ids by code, for region and product; an id that is not there is unknown to the trees.
@@ -107,7 +109,7 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         """Return the mean, shape (n_rows,), >= 0."""
         if not self.boosters_:
             return np.zeros(len(X))
-        return np.asarray(self._predict("mean", self._encode(X)))
+        return self._predict_mean(self._encode(X))
 
     def predict_nodes(self, X: pd.DataFrame) -> Floats:
         """Return the modelled quantiles at `NODES`, shape (n_rows, 5), >= 0, ascending.
@@ -145,6 +147,7 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
             "features": self.features_,
             "categories": self.categories_,
             "smallest_sale": self.smallest_sale_,
+            "balance": self.balance_ if self.boosters_ else 1.0,
             "is_stacked": bool(self.boosters_) and self.is_stacked_,
         }
         return files | {"lightgbm.json": json.dumps(state, sort_keys=True).encode()}
@@ -156,6 +159,7 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         made = cls(**state["parameters"])
         made.features_, made.categories_ = state["features"], state["categories"]
         made.smallest_sale_, made.is_stacked_ = state["smallest_sale"], state["is_stacked"]
+        made.balance_ = state["balance"]
         made.boosters_ = {
             name: lgb.Booster(model_str=files[f"{name}.txt"].decode())
             for name in ("mean", *NODE_NAMES)
@@ -178,8 +182,11 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
     def _stack(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if not self.is_stacked_:
             return values
-        mean = self._predict("mean", values)
+        mean = self._predict_mean(values)
         return np.column_stack([values, mean.astype(np.float32)])
+
+    def _predict_mean(self, values: npt.NDArray[np.float32]) -> Floats:
+        return self.balance_ * self._predict("mean", values)
 
     def _predict(self, name: str, values: npt.NDArray[np.float32]) -> Floats:
         found = self.boosters_[name].predict(values, num_threads=self.threads)
@@ -192,6 +199,9 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         }
         data = self._dataset(values, units, self.features_)
         self.boosters_["mean"] = lgb.train(parameters, data, self.rounds)
+        # Steps on the log scale stop short of the mean: by 1 % or so, always to the same side.
+        self.balance_ = 1.0
+        self.balance_ = float(units.sum() / self._predict_mean(values).sum())
 
     def _fit_quantiles(self, values: npt.NDArray[np.float32], units: Floats) -> None:
         names = [*self.features_, "mean_forecast"][: values.shape[1]]
@@ -225,6 +235,8 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
             "min_data_in_leaf": max(1, min(self.min_rows_in_leaf, n_rows // 20)),
             "feature_fraction": 0.7,
             "max_bin": 63,
+            # Enough rows to place 63 bounds.
+            "bin_construct_sample_cnt": 50_000,
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,

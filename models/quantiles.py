@@ -31,7 +31,7 @@ def complete_quantiles(nodes: Floats) -> Floats:
     Examples
     --------
     >>> complete_quantiles(np.array([[0.0, 1.0, 2.0, 3.0, 4.0]])).round(2).tolist()
-    [[0.0, 0.46, 1.0, 1.53, 2.0, 2.47, 3.0, 3.54, 4.0]]
+    [[0.0, 0.46, 1.0, 1.47, 2.0, 2.53, 3.0, 3.54, 4.0]]
     """
     ordered = np.sort(np.maximum(nodes, 0.0), axis=1)
     at, wanted = stats.norm.ppf(NODES), stats.norm.ppf(QUANTILES)

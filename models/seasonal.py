@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -170,29 +172,34 @@ def _fit_region(
     table: pd.DataFrame, off: pd.DataFrame | None, arguments: dict[str, Any], seed: int
 ) -> str:
     """Fit one Prophet and return its JSON; runs in a worker process."""
-    _silence()
-    from prophet import Prophet
-    from prophet.serialize import model_to_json
+    with _quiet():
+        from prophet import Prophet
+        from prophet.serialize import model_to_json
 
-    model = Prophet(holidays=off, **arguments)
-    model.fit(table, seed=seed)
-    return str(model_to_json(model))
+        model = Prophet(holidays=off, **arguments)
+        model.fit(table, seed=seed)
+        return str(model_to_json(model))
 
 
 def _predict_region(text: str, dates: pd.Series) -> Floats:
     """Forecast from one Prophet's JSON; runs in a worker process."""
-    _silence()
-    from prophet.serialize import model_from_json
+    with _quiet():
+        from prophet.serialize import model_from_json
 
-    forecast = model_from_json(text).predict(pd.DataFrame({"ds": dates.to_numpy()}))
-    return np.asarray(forecast["yhat"].to_numpy(dtype=np.float64))
+        forecast = model_from_json(text).predict(pd.DataFrame({"ds": dates.to_numpy()}))
+        return np.asarray(forecast["yhat"].to_numpy(dtype=np.float64))
 
 
-def _silence() -> None:
-    """Keep the libraries' progress out of the caller's log."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' progress, and their use of old pandas calls, out of the caller's log."""
     # Prophet complains while it is imported; cmdstanpy sets its own level at the first message.
     logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)
     from cmdstanpy.utils import get_logger
 
     for logger in (logging.getLogger("prophet"), get_logger()):
         logger.setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.filterwarnings("ignore", category=category, module="prophet")
+        yield

@@ -137,7 +137,7 @@ def score_pinball(actual: Floats, quantiles: Floats, levels: Sequence[float] = Q
 
     Examples
     --------
-    >>> score_pinball(np.array([10.0]), np.array([[8.0, 11.0]]), levels=(0.5, 0.9))
+    >>> round(score_pinball(np.array([10.0]), np.array([[8.0, 11.0]]), levels=(0.5, 0.9)), 6)
     0.11
     """
     return _ratio(pinball_rows(actual, quantiles, levels).sum(), actual.sum())
