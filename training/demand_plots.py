@@ -53,15 +53,21 @@ def draw_error_by_horizon(axes: Axes, scores: pd.DataFrame, level: str) -> None:
 
 
 def draw_error_by_level(axes: Axes, scores: pd.DataFrame) -> None:
-    """Draw the WAPE of every model over all horizons, one row a level, the finest at the top."""
+    """Draw the WAPE of every model over all horizons, the finest level at the top.
+
+    Within the band of a level each model has a line of its own, so that equal errors stay apart.
+    """
     rows = scores[scores["bucket"] == EVERY]
     levels = sort_levels(scores)
-    places = {level: place for place, level in enumerate(levels)}
-    for model, table in rows.groupby("model", sort=True):
-        colour, marker, _ = style_of(str(model))
+    models = sorted(str(model) for model in rows["model"].unique())
+    for number, model in enumerate(models):
+        table = rows[rows["model"] == model]
+        shift = 0.7 * ((number + 0.5) / len(models) - 0.5)
+        places = {level: place + shift for place, level in enumerate(levels)}
+        colour, marker, _ = style_of(model)
         axes.plot(
             table["wape"], table["level"].map(places), color=colour, marker=marker,
-            linestyle="none", label=name_of(str(model)),
+            linestyle="none", ms=5, label=name_of(model),
         )  # fmt: skip
     list_names(axes, levels)
     axes.set_xlim(left=0.0)
@@ -86,6 +92,7 @@ def draw_coverage(axes: Axes, scores: pd.DataFrame, level: str, model: str) -> N
             measured,
             color=colour,
             marker=marker,
+            clip_on=False,
             label=f"{percent} % interval",
         )
     axes.set_xticks(range(len(buckets)), buckets)
@@ -129,9 +136,10 @@ def draw_series(axes: Axes, rows: pd.DataFrame, *, title: str) -> None:
             float(date2num(pd.Timestamp(str(origin)))), color=INK, linewidth=0.7, linestyle=":"
         )
     draw_sales(axes, shown)
-    axes.set_ylim(bottom=0.0)
+    # Room for the legend above what is drawn.
+    axes.set_ylim(0.0, 1.25 * max(axes.get_ylim()[1], 0.8))
     label_axes(axes, title=title, x="date (dotted: origins)", y="units a period")
-    _add_legend(axes, columns=4)
+    axes.legend(fontsize=8, frameon=False, ncols=4, loc="upper right")
 
 
 def draw_sales(axes: Axes, rows: pd.DataFrame) -> None:
@@ -155,7 +163,7 @@ def draw_regions(axes: Axes, regions: pd.DataFrame) -> None:
     """
     places = range(len(regions))
     axes.hlines(places, regions["wape"], regions["baseline_wape"], color="#bbbbbb", linewidth=2)
-    for column, model in (("wape", "almanac"), ("baseline_wape", str(regions.attrs["baseline"]))):
+    for column, model in (("baseline_wape", str(regions.attrs["baseline"])), ("wape", "almanac")):
         colour, marker, _ = style_of(model)
         axes.plot(
             regions[column], places, color=colour, marker=marker, linestyle="none",
@@ -168,7 +176,7 @@ def draw_regions(axes: Axes, regions: pd.DataFrame) -> None:
 
 
 def sort_buckets(scores: pd.DataFrame) -> list[str]:
-    """Return the horizon buckets from near to far, without the one of all rows."""
+    """Return the horizon buckets of a table from near to far, without the one of all rows."""
     names = {str(name) for name in scores["bucket"]} - {EVERY}
     return sorted(names, key=lambda name: int(name.split("-")[0]))
 
@@ -179,5 +187,5 @@ def sort_levels(scores: pd.DataFrame) -> list[str]:
     return [str(level) for level in counts.sort_values(ascending=False, kind="stable").index]
 
 
-def _add_legend(axes: Axes, *, columns: int = 1) -> None:
-    axes.legend(fontsize=8, frameon=False, ncols=columns)
+def _add_legend(axes: Axes) -> None:
+    axes.legend(fontsize=8, frameon=False)

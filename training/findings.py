@@ -9,10 +9,11 @@ import pandas as pd
 
 from features.errors import NotEnoughData
 from models.quantiles import QUANTILE_NAMES
+from training.demand_calibration import ALMANAC
+from training.gates import DEMAND_BASELINES
 
-PUBLISHED = "almanac"
+PUBLISHED = ALMANAC
 """The model that is published, by the name it has in the tables of a demand backtest."""
-BASELINES = ("seasonal_mean", "seasonal_naive")
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class WapeGain:
     baseline : str
         The one with the lowest WAPE.
     relative : float
-        1 − wape ÷ baseline_wape; above 0 the model is better.
+        1 − wape ÷ baseline_wape; above 0 the model is better, NaN if the baseline made no error.
     low, high : float
-        95 % bootstrap interval of `relative`.
+        95 % bootstrap interval of `relative`; NaN like it.
     """
 
     wape: float
@@ -75,7 +76,9 @@ def compare_wape(
     """
     rows = _take_finest(forecasts)
     wapes = _score_models(rows)
-    baseline = str(wapes[[name for name in BASELINES if name in wapes]].idxmin())
+    baseline = min(DEMAND_BASELINES, key=lambda name: wapes[name])
+    if not wapes[baseline] > 0:
+        return WapeGain(wapes[PUBLISHED], 0.0, baseline, *(float("nan"),) * 3)
     error = [_tabulate(rows[rows["model"] == name], "error") for name in (PUBLISHED, baseline)]
     ratios = np.empty(n_resamples)
     series, weeks = error[0].shape
@@ -85,10 +88,8 @@ def compare_wape(
         own, other = (left @ table @ right for table in error)
         ratios[index] = own / other if other > 0 else np.nan
     low, high = np.nanquantile(1.0 - ratios, [0.025, 0.975])
-    relative = float(1.0 - wapes[PUBLISHED] / wapes[baseline])
-    return WapeGain(
-        float(wapes[PUBLISHED]), float(wapes[baseline]), baseline, relative, float(low), float(high)
-    )
+    own, other = wapes[PUBLISHED], wapes[baseline]
+    return WapeGain(own, other, baseline, 1.0 - own / other, float(low), float(high))
 
 
 def score_regions(forecasts: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +108,7 @@ def score_regions(forecasts: pd.DataFrame) -> pd.DataFrame:
     """
     rows = _take_finest(forecasts)
     wapes = _score_models(rows)
-    baseline = str(wapes[[name for name in BASELINES if name in wapes]].idxmin())
+    baseline = min(DEMAND_BASELINES, key=lambda name: wapes[name])
     sums = rows.groupby(["model", "region"], sort=True)[["units", "error", "signed"]].sum()
     own, other = sums.loc[PUBLISHED], sums.loc[baseline]
     sold = own["units"].where(own["units"] > 0)
@@ -119,10 +120,19 @@ def score_regions(forecasts: pd.DataFrame) -> pd.DataFrame:
             "baseline_wape": other["error"] / sold,
         }
     ).dropna()
-    table["relative"] = 1.0 - table["wape"] / table["baseline_wape"]
+    table["relative"] = 1.0 - table["wape"] / table["baseline_wape"].where(
+        table["baseline_wape"] > 0
+    )
     ordered = table.sort_values("wape", ascending=False, kind="stable").reset_index()
     ordered.attrs["baseline"] = baseline
     return ordered
+
+
+def find_zero_share(forecasts: pd.DataFrame) -> float:
+    """Return the share of rows at the finest level where nothing was sold."""
+    rows = _take_finest(forecasts)
+    own = rows.loc[rows["model"] == PUBLISHED, "units"]
+    return float((own == 0).mean())
 
 
 def pick_series(forecasts: pd.DataFrame) -> list[Pick]:
@@ -152,10 +162,11 @@ def pick_series(forecasts: pd.DataFrame) -> list[Pick]:
 
 def _take_finest(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the level with most of them where units are known, with their errors."""
-    own = forecasts.loc[forecasts["model"] == PUBLISHED, "level"]
-    rows = forecasts[
-        forecasts["units"].notna() & (forecasts["level"] == own.value_counts().idxmax())
-    ]
+    known = forecasts[forecasts["units"].notna()]
+    counts = known.loc[known["model"] == PUBLISHED, "level"].value_counts().sort_index()
+    if counts.empty:
+        raise NotEnoughData("backtest: no forecast of the scored folds has a known outcome")
+    rows = known[known["level"] == counts.idxmax()]
     if not rows["units"].sum() > 0:
         raise NotEnoughData("backtest: nothing was sold in the scored folds, so there is no WAPE")
     signed = rows["mean"] - rows["units"]
@@ -168,9 +179,9 @@ def _take_finest(forecasts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _score_models(rows: pd.DataFrame) -> pd.Series:
+def _score_models(rows: pd.DataFrame) -> dict[str, float]:
     sums = rows.groupby("model")[["error", "units"]].sum()
-    return sums["error"] / sums["units"]
+    return {str(model): float(wape) for model, wape in (sums["error"] / sums["units"]).items()}
 
 
 def _tabulate(rows: pd.DataFrame, column: str) -> np.ndarray:

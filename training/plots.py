@@ -59,13 +59,14 @@ def plot_promotion(tables: Tables, folder: Path) -> None:
 def make_demand_figures(tables: Tables) -> dict[str, Figure]:
     """Return the figures of a demand training by name, in the order they are best read."""
     scores, forecasts = tables["scores"], tables["forecasts"]
-    finest = sort_levels(scores)[0]
+    levels = sort_levels(scores)
     errors, (left, right) = open_figure(10, 3.8, columns=2)
-    draw_error_by_horizon(left, scores, finest)
+    draw_error_by_horizon(left, scores, levels[0])
     draw_error_by_level(right, scores)
-    coverage, (left, right) = open_figure(10, 3.8, columns=2)
-    draw_coverage(left, scores, finest, PUBLISHED)
-    draw_coverage(right, scores, sort_levels(scores)[-1], PUBLISHED)
+    ends = list(dict.fromkeys([levels[0], levels[-1]]))
+    coverage, panels = open_figure(10, 3.8, columns=len(ends))
+    for axes, level in zip(panels, ends, strict=True):
+        draw_coverage(axes, scores, level, PUBLISHED)
     figures = {
         "error_by_horizon_and_level": errors,
         "coverage_of_intervals": coverage,
@@ -81,9 +82,8 @@ def make_promotion_figures(tables: Tables) -> dict[str, Figure]:
     draw_losses(left, tables["folds"])
     draw_gains(right, tables["gains"])
     models = [str(model) for model in tables["folds"]["model"].unique()]
-    reliability, panels = open_figure(
-        10, 3.6 * -(-len(models) // 2), rows=-(-len(models) // 2), columns=2
-    )
+    rows = -(-len(models) // 2)
+    reliability, panels = open_figure(10, 3.6 * rows, rows=rows, columns=2)
     for axes, model in zip(panels, models, strict=False):
         draw_reliability(axes, tables["reliability"], model=model)
     for axes in panels[len(models) :]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -99,7 +97,7 @@ def draw_gains(axes: Axes, gains: pd.DataFrame) -> None:
     list_names(axes, [f"{name_of(model)} over {name_of(baseline)}" for model, baseline in pairs])
     label_axes(
         axes,
-        title="Gain on the same customers (right is better)",
+        title="Paired gain (right is better)",
         x="log-loss saved, with 95 % interval",
         y="",
     )
@@ -135,26 +133,6 @@ def draw_week(axes: Axes, values: npt.NDArray[np.float64], *, title: str, unit: 
     bar = axes.figure.colorbar(image, ax=axes, pad=0.01)
     bar.set_label(unit, fontsize=8)
     bar.ax.tick_params(labelsize=7)
-
-
-def add_weeks(histograms: Sequence[Sequence[dict[str, float]]]) -> npt.NDArray[np.float64]:
-    """Add up sparse histograms of slots, such as the column `active_slots` of customer features.
-
-    Returns
-    -------
-    array of shape (168,)
-        Weight of each slot over all of them.
-
-    Examples
-    --------
-    >>> add_weeks([[{"slot": 1, "weight": 2.0}], [{"slot": 1, "weight": 0.5}]])[:3].tolist()
-    [0.0, 2.5, 0.0]
-    """
-    week = np.zeros(SLOTS_PER_WEEK)
-    for histogram in histograms:
-        for entry in histogram:
-            week[int(entry["slot"])] += entry["weight"]
-    return week
 
 
 def _find_floor(bins: pd.DataFrame) -> float:

@@ -1,0 +1,195 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How much each region will want
+#
+# How a data scientist works with demand: look at the series, at the panel as of an origin, train,
+# read the backtest, train again with another setting, compare the runs in MLflow, and plot a
+# forecast with its intervals.
+#
+# It works on the project that `ALMANAC_PROJECT` names, else on the demo (`make demo` makes it; it
+# takes some minutes there). Open it in Jupyter through jupytext, or run it as a script.
+
+# %%
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import matplotlib.pyplot as plt
+import mlflow
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from features.progress import Terminal
+from features.project import load_project
+from features.tables import build_tables
+from models.artifact import load_artifact
+from training.config import DemandSettings
+from training.datasets import tabulate_panel
+from training.demand import load_panel
+from training.demand_plots import (
+    draw_coverage,
+    draw_error_by_horizon,
+    draw_error_by_level,
+    draw_sales,
+    draw_series,
+    sort_levels,
+)
+from training.findings import PUBLISHED, compare_wape, pick_series, score_regions
+from training.lifecycle import read_evidence, train
+from training.recipes import FORECASTS_FILE, RECIPES
+from training.tracking import open_tracker
+
+demo = "demo/almanac.toml" if Path("demo").exists() else "../demo/almanac.toml"
+project = load_project(Path(os.environ.get("ALMANAC_PROJECT", demo)))
+terminal = Terminal(Console())
+recipe = RECIPES["demand"]
+settings = project.section("demand", DemandSettings)
+
+# %% [markdown]
+# ## Look at the series
+#
+# The canonical tables are built once; a second run reuses them as long as the sources are the same.
+
+# %%
+tables = build_tables(project, terminal, recipe.tables(project))
+fingerprints = {name: table.fingerprint for name, table in tables.items()}
+sales = pd.read_parquet(project.workspace.table("sales"))
+sales = sales[sales["units"].notna()]
+by_series = sales.groupby(["region_id", "product_id"])["units"]
+series = pd.DataFrame(
+    {"units": by_series.sum(), "zero_share": by_series.agg(lambda u: (u == 0).mean())}
+)
+series.sort_values("units", ascending=False)
+
+# %%
+weekday = pd.to_datetime(sales["date"]).dt.day_name()
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.2), layout="constrained")
+draw_sales(left, sales.groupby("date", as_index=False)["units"].sum())
+left.set(title="All regions and products", ylabel="units a period")
+profile = sales.groupby(weekday, sort=False)["units"].mean()
+right.bar(profile.index, profile)
+right.set(title="By weekday", ylabel="mean units a series")
+plt.show()
+
+# %% [markdown]
+# ## The panel as of an origin
+#
+# A complete grid of region × product × period with everything a forecast made at the origin may
+# know: what was sold up to it, and what is planned after it.
+
+# %%
+last = pd.to_datetime(sales["date"]).max().date()
+panel = load_panel(project, last - timedelta(days=settings.horizon_days))
+tabulate_panel(panel).groupby(["region_id", "product_id"]).tail(1)
+
+# %% [markdown]
+# ## Train and read the backtest
+#
+# From every origin all models are fitted anew on what was known there. `train` does that, fits the
+# final model, records a run with its folds as child runs, and registers the model as challenger.
+# The champion is not touched: that is for `almanac promote`.
+
+# %%
+version = train(project, recipe, fingerprints, terminal)
+evidence = read_evidence(project.workspace.runs / recipe.kind)
+scores, forecasts = evidence["scores"], evidence["forecasts"]
+levels = sort_levels(scores)
+scores[(scores["bucket"] == "all") & (scores["level"] == levels[0])].set_index("model").T
+
+# %%
+gain = compare_wape(forecasts, np.random.default_rng(project.settings.seed))
+print(
+    f"WAPE {gain.wape:.3f}, that of the {gain.baseline} {gain.baseline_wape:.3f}: "
+    f"gain {gain.relative:.1%}, 95 % interval {gain.low:.1%} to {gain.high:.1%}"
+)
+score_regions(forecasts).head(10)
+
+# %%
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(15, 3.8), layout="constrained")
+draw_error_by_horizon(left, scores, levels[0])
+draw_error_by_level(middle, scores)
+draw_coverage(right, scores, levels[0], PUBLISHED)
+plt.show()
+
+# %%
+picks = pick_series(forecasts)
+figure, rows = plt.subplots(len(picks), 1, figsize=(12, 2.7 * len(picks)), layout="constrained")
+for axes, pick in zip(rows, picks, strict=True):
+    draw_series(axes, pick.rows, title=f"{pick.why}: {pick.region} / {pick.product}")
+plt.show()
+
+# %% [markdown]
+# ## Retrain with another setting
+#
+# The Tweedie power says how fast the variance of sales grows with their mean: 1 is Poisson's, 2 is
+# gamma's. The settings are those of the section `[demand]` of the project file; `use_prophet` and
+# `horizon_days` would be changed the same way.
+
+# %%
+demand = project.raw.get("demand", {})
+lightgbm = demand.get("lightgbm", {}) | {"tweedie_power": 1.6}
+other = replace(project, raw=project.raw | {"demand": demand | {"lightgbm": lightgbm}})
+train(other, recipe, fingerprints, terminal)
+
+# %% [markdown]
+# ## Compare the runs in MLflow
+#
+# Parent runs are trainings, child runs their folds; metrics are named by score, level and horizon.
+
+# %%
+tracker = open_tracker(project)
+runs = mlflow.search_runs(
+    experiment_names=[tracker.experiment], filter_string="tags.kind = 'demand'"
+)
+trainings = runs[runs["tags.mlflow.parentRunId"].isna()]
+comparison = trainings[
+    [
+        "start_time",
+        "params.settings.lightgbm.tweedie_power",
+        f"metrics.wape/{levels[0]}/all",
+        f"metrics.bias/{levels[0]}/all",
+        f"metrics.coverage_80/{levels[0]}/all",
+        f"metrics.pinball/{levels[0]}/all",
+    ]
+]
+comparison
+
+# %% [markdown]
+# The last training is now the challenger, whichever was better: train again with what is to stay in
+# the project file before `almanac promote`.
+#
+# ## A forecast with its intervals
+#
+# Every registered model holds its forecasts of all levels. Here is that of the largest series, from
+# the first training, after what was sold before.
+
+# %%
+with TemporaryDirectory() as folder:
+    bundle = tracker.download_bundle(recipe.kind, version, Path(folder) / "bundle")
+    load_artifact(bundle, recipe.kind)  # checks every byte
+    published = pd.read_parquet(bundle / FORECASTS_FILE)
+region, product = series["units"].idxmax()
+ahead = published[(published["region_id"] == region) & (published["product_id"] == product)]
+print(ahead["evidence"].iloc[0])
+ahead[["date", "mean", "q10", "q50", "q90"]].head()
+
+# %%
+past = sales[(sales["region_id"] == region) & (sales["product_id"] == product)]
+figure, axes = plt.subplots(figsize=(12, 3.5), layout="constrained")
+draw_sales(axes, past.sort_values("date").tail(4 * len(ahead)))
+draw_series(axes, ahead, title=f"{region} / {product}")
+plt.show()
