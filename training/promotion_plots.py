@@ -41,6 +41,7 @@ def draw_reliability(axes: Axes, bins: pd.DataFrame, *, model: str) -> None:
     )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.minorticks_off()
     label_axes(
         axes,
         title=f"{name_of(model)} (dashed: perfect)",
