@@ -76,7 +76,7 @@ series = pd.DataFrame(
 series.sort_values("units", ascending=False)
 
 # %%
-weekday = pd.to_datetime(sales["date"]).dt.day_name()
+weekday = pd.to_datetime(sales["date"]).dt.day_name().str[:3]
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.2), layout="constrained")
 draw_sales(left, sales.groupby("date", as_index=False)["units"].sum())
 left.set(title="All regions and products", ylabel="units a period")
@@ -127,8 +127,10 @@ plt.show()
 
 # %%
 picks = pick_series(forecasts)
-figure, rows = plt.subplots(len(picks), 1, figsize=(12, 2.7 * len(picks)), layout="constrained")
-for axes, pick in zip(rows, picks, strict=True):
+figure, rows = plt.subplots(
+    len(picks), 1, figsize=(12, 2.7 * len(picks)), layout="constrained", squeeze=False
+)
+for axes, pick in zip(rows[:, 0], picks, strict=True):
     draw_series(axes, pick.rows, title=f"{pick.why}: {pick.region} / {pick.product}")
 plt.show()
 

@@ -182,7 +182,7 @@ def _write_series(forecasts: pd.DataFrame, figures: Mapping[str, Figure]) -> Sec
     picks = pick_series(forecasts)
     names = "; ".join(f"{pick.why}: {pick.region} / {pick.product}" for pick in picks)
     return Section(
-        "Three series to look at",
+        "Series to look at",
         ("By units sold in the scored folds. The forecasts restart at every origin.",),
         (
             Picture(

@@ -139,6 +139,7 @@ def pick_series(forecasts: pd.DataFrame) -> list[Pick]:
     """Pick the series that sold most, the one in the middle, and the worst of the upper half.
 
     The worst is sought where much is sold: a series that sold one piece has always a great WAPE.
+    A series that is two of them is returned once, with both reasons.
     """
     rows = _take_finest(forecasts)
     own = rows[rows["model"] == PUBLISHED]
@@ -152,7 +153,8 @@ def pick_series(forecasts: pd.DataFrame) -> list[Pick]:
         "worst of the larger half": worst,
     }
     picks = []
-    for why, index in chosen.items():
+    for index in dict.fromkeys(chosen.values()):
+        why = ", ".join(reason for reason, place in chosen.items() if place == index)
         region, product = (str(sums.loc[index, name]) for name in ("region", "product"))
         is_it = (own["region"] == region) & (own["product"] == product)
         columns = ["origin", "date", "units", "mean", *QUANTILE_NAMES]
