@@ -11,11 +11,13 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
 import almanac
+from features.project import load_project
 
 QUICK = """
 [demand]
@@ -189,8 +191,19 @@ def test_a_shorter_horizon_is_the_start_of_the_champions(champion):
 def test_the_report_is_one_page(champion):
     assert "report.html" in run(champion, "report", "--out", "report")
     page = (champion / "report" / "report.html").read_text(encoding="utf-8")
-    assert "forced" in page
+    assert "WAPE ÷ that of the best baseline" in page
     assert 'src="http' not in page
+
+
+def test_mlflow_loads_the_champion_with_pickle_refused(champion, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    mlflow.set_tracking_uri(f"sqlite:///{champion}/.almanac/mlflow/mlflow.db")
+    name = load_project(champion / "almanac.toml").settings.name
+    model = mlflow.pyfunc.load_model(f"models:/{name}-demand@champion")
+    asked = pd.DataFrame({"region_id": ["N"], "product_id": ["tea"]})
+    answer = model.predict(asked)
+    assert len(answer) == 7
+    assert set(answer["region_id"]) == {"N"}
 
 
 def test_backtest_writes_scores_and_forecasts(folder):
