@@ -160,8 +160,9 @@ def build_customer_features(
     DataFrame
         One row per customer with an event or touch before `as_of`, sorted by `customer_id`:
         `customer_id`, `region_id` (stated, else the most frequent, else "all"), `time_zone`,
-        `time_zone_source` (how it is known), then `features.columns`: numbers as float64 (NaN =
-        empty), texts as str, histograms as Arrow lists of structs (key, weight).
+        `time_zone_source` (how it is known), `consent` (as stated), then `features.columns`:
+        numbers as float64 (NaN = empty), texts as str, histograms as Arrow lists of structs
+        (key, weight).
 
     Raises
     ------

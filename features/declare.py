@@ -18,15 +18,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
-from features.activity import COLUMNS, Activity
+from features.activity import COLUMNS
 from features.errors import FeatureError, UnknownName
-from features.schema import Kind
+from features.schema import Customers, Kind
 from features.statistics import EVERY, Condition, Latest, Moment, Statistic, Total, Weights
 
 Shape: TypeAlias = Literal["number", "text", "histogram"]
 
 MAX_WEEKS = 62
 """Longest window of `Weeks`: its weeks are bits of one signed 64-bit integer."""
+
+_TAKEN = frozenset(COLUMNS) | {Customers.TIME_ZONE_SOURCE, Customers.CONSENT}
 
 
 @dataclass(frozen=True)
@@ -214,12 +216,12 @@ class FeatureSet:
 
 
 def _check(feature_set: FeatureSet) -> None:
-    columns = Counter((Activity.CUSTOMER_ID, *feature_set.columns))
-    repeated = [column for column, times in columns.items() if times > 1]
+    columns = Counter((*_TAKEN, *feature_set.columns))
+    repeated = [column for column in feature_set.columns if columns[column] > 1]
     if repeated:
         raise FeatureError(
-            f"feature set '{feature_set.name}': column '{repeated[0]}' is made more than once. "
-            "Give the features names of their own."
+            f"feature set '{feature_set.name}': expected columns with names of their own, got "
+            f"'{repeated[0]}', which is there already. Rename the feature."
         )
     for feature in feature_set.features:
         _check_name(feature.name)

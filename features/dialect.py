@@ -88,7 +88,9 @@ class DuckDB:
         return f"arg_max({value}, row({timestamp}, {event_id}))"
 
     def mark(self, position: str) -> str:  # noqa: D102
-        return f"bit_or(CAST(1 AS BIGINT) << CAST({position} AS INTEGER))"
+        # a filter does not keep the engine from shifting the rows it drops, which must not fail
+        within = f"least(greatest(CAST({position} AS INTEGER), 0), 62)"
+        return f"bit_or(CAST(1 AS BIGINT) << {within})"
 
     def count_marks(self, mask: str, first: int) -> str:  # noqa: D102
         return f"coalesce(bit_count({mask} & {2**first - 1}), 0)"

@@ -34,9 +34,9 @@ def build_profile_query(
     Returns
     -------
     str
-        A query for `customer_id, region_id, time_zone, time_zone_source` and `features.columns`,
-        in no order. The region is the one stated, else the most frequent (ties to the highest
-        id), else "all".
+        A query for `customer_id, region_id, time_zone, time_zone_source, consent` and
+        `features.columns`, in no order. The region is the one stated, else the most frequent (ties
+        to the highest id), else "all".
 
     Raises
     ------
@@ -58,6 +58,7 @@ def build_profile_query(
         f"COALESCE(stated.time_zone, {quote(time_zone)}) AS time_zone",
         "CASE WHEN stated.time_zone IS NULL THEN 'project' "
         "ELSE COALESCE(stated.time_zone_source, 'stated') END AS time_zone_source",
+        "stated.consent",
         *(f"features.{name}" for name in features.columns),
     ]
     return (
@@ -84,6 +85,7 @@ def _nobody(dialect: Dialect) -> str:
         Customers.REGION_ID,
         Customers.TIME_ZONE,
         Customers.TIME_ZONE_SOURCE,
+        Customers.CONSENT,
     )
     columns = ", ".join(f"{dialect.empty(Kind.TEXT)} AS {name}" for name in names)
     return f"(SELECT {columns} WHERE 1 = 0)"

@@ -1,6 +1,6 @@
 """The SQL reading of a feature set: one query per cut-off over the activity before it.
 
-One pass over the activity sums up every statistic of a customer, each computed once however many
+One pass over the activity finds the customers and sums up their statistics, each once however many
 features read it; each histogram adds a pass that groups by its key. Every column is then one
 expression over these. ANSI SQL, but for the words of the dialect.
 """
@@ -13,7 +13,6 @@ from typing import Any
 
 from features.activity import COLUMNS, FILLED, Activity
 from features.declare import (
-    MAX_WEEKS,
     Count,
     Feature,
     FeatureSet,
@@ -27,7 +26,7 @@ from features.declare import (
     Weight,
 )
 from features.dialect import Dialect, quote, to_utc
-from features.statistics import Condition, Total, Weights, window_end, window_start
+from features.statistics import EVERY, Condition, Total, Weights, window_end, window_start
 
 Stream = Callable[[Collection[str]], str]
 """Writes the query that yields the given columns of the activity."""
@@ -55,15 +54,19 @@ def build_query(features: FeatureSet, as_of: datetime, stream: Stream, dialect: 
         `features.columns` in their order. Counts and sums of nothing are 0, histograms of nothing
         an empty list, everything else of nothing is empty.
     """
-    query = _Query(to_utc(as_of), dialect)
+    query = _Query(to_utc(as_of), stream, dialect)
     columns = ["totals.customer_id"]
     for feature in features.features:
         for name, window in zip(feature.columns, feature.windows, strict=True):
             columns.append(f"{_READ[type(feature)](query, feature, window)} AS {name}")
     parts = [
         "SELECT\n  " + ",\n  ".join(columns),
-        f"FROM (\n{query.write_totals(stream)}\n) AS totals",
-        *(query.write_histogram(stream, weights) for weights in query.histograms),
+        f"FROM (\n{query.write_totals()}\n) AS totals",
+        *(
+            f"LEFT JOIN (\n{query.write_histogram(weights)}\n) AS {name} "
+            f"ON {name}.customer_id = totals.customer_id"
+            for weights, name in query.histograms.items()
+        ),
     ]
     return "\n".join(parts)
 
@@ -71,23 +74,23 @@ def build_query(features: FeatureSet, as_of: datetime, stream: Stream, dialect: 
 class _Query:
     """What reading some features asks for: aggregates and histograms, each once."""
 
-    def __init__(self, as_of: datetime, dialect: Dialect) -> None:
-        self.as_of, self.dialect = as_of, dialect
+    def __init__(self, as_of: datetime, stream: Stream, dialect: Dialect) -> None:
+        self.as_of, self.stream, self.dialect = as_of, stream, dialect
         self.now = dialect.timestamp(as_of)
         self.aggregates: dict[str, str] = {}
+        self.columns: set[str] = set()
         self.histograms: dict[Weights, str] = {}
-        self.columns = {Activity.CUSTOMER_ID, Activity.OCCURRED_AT}
 
     def aggregate(
-        self, function: str, where: Condition, *columns: str, since: datetime | None = None
+        self, function: str, where: Condition, *filled: str, since: datetime | None = None
     ) -> str:
         """Return the column that holds `function` over the events that count, from `since` on."""
-        self.columns.update(columns, (column for column, _ in where.allowed))
-        tests = [*_tests(where), *(f"{column} IS NOT NULL" for column in columns)]
+        tests = _tests(where) + [f"{column} IS NOT NULL" for column in filled]
         if since is not None:
             tests.append(f"occurred_at >= {self.dialect.timestamp(since)}")
+        self.columns |= {*filled, *(column for column, _ in where.allowed)}
         text = function + (f" FILTER (WHERE {' AND '.join(tests)})" if tests else "")
-        return "totals." + self.aggregates.setdefault(text, f"a{len(self.aggregates)}")
+        return f"totals.{self.aggregates.setdefault(text, f'a{len(self.aggregates)}')}"
 
     def histogram(self, weights: Weights) -> str:
         """Return the name of the join that holds the histogram."""
@@ -102,34 +105,37 @@ class _Query:
             f"COALESCE({self.aggregate(function, total.where, *columns, since=since)}, 0)"
         )
 
-    def write_totals(self, stream: Stream) -> str:
-        """Write the pass that sums up every customer."""
+    def write_totals(self) -> str:
+        """Write the pass that finds and sums up every customer."""
         selected = [f"{text} AS {name}" for text, name in self.aggregates.items()]
         return (
-            "SELECT\n  " + ",\n  ".join([Activity.CUSTOMER_ID, *selected]) + "\n"
-            f"FROM (\n{stream(sorted(self.columns))}\n) AS activity\n"
-            f"WHERE occurred_at < {self.now}\nGROUP BY customer_id"
+            "SELECT " + ",\n  ".join([Activity.CUSTOMER_ID, *selected]) + "\n"
+            f"FROM {self._write_rows(self.columns, EVERY)}\nGROUP BY customer_id"
         )
 
-    def write_histogram(self, stream: Stream, weights: Weights) -> str:
-        """Write the join of one histogram: its list of pairs and their total."""
-        name, key = self.histograms[weights], weights.key
-        columns = {Activity.CUSTOMER_ID, Activity.OCCURRED_AT, key}
-        columns.update(column for column, _ in weights.where.allowed)
-        tests = [f"occurred_at < {self.now}", *_tests(weights.where)]
-        if key not in FILLED:
-            tests.append(f"{key} IS NOT NULL")
-        number, days = self.dialect.number, self.dialect.days_between("occurred_at", self.now)
+    def write_histogram(self, weights: Weights) -> str:
+        """Write the pass that makes one histogram: its list of pairs and their total."""
+        key, number = weights.key, self.dialect.number
+        rows = self._write_rows({key}, weights.where, filled={key} - FILLED)
+        days = self.dialect.days_between(Activity.OCCURRED_AT, self.now)
         weight = f"POWER({number('2')}, -({days}) / {number(quote(repr(weights.half_life_days)))})"
         return (
-            "LEFT JOIN (\n"
             f"SELECT customer_id, {self.dialect.pairs(key, COLUMNS[key], 'weight')} AS pairs, "
             "SUM(weight) AS weight\n"
             f"FROM (\nSELECT customer_id, {key}, SUM({weight}) AS weight\n"
-            f"FROM (\n{stream(sorted(columns))}\n) AS activity\nWHERE {' AND '.join(tests)}\n"
-            f"GROUP BY customer_id, {key}\n) AS weights\nGROUP BY customer_id\n"
-            f") AS {name} ON {name}.customer_id = totals.customer_id"
+            f"FROM {rows}\nGROUP BY customer_id, {key}\n) AS weights\nGROUP BY customer_id"
         )
+
+    def _write_rows(
+        self, columns: Collection[str], where: Condition, *, filled: Collection[str] = ()
+    ) -> str:
+        """Write the events before the cut-off that pass `where`."""
+        wanted = {Activity.CUSTOMER_ID, Activity.OCCURRED_AT, *columns}
+        wanted.update(column for column, _ in where.allowed)
+        tests = [f"occurred_at < {self.now}", *_tests(where)]
+        tests += [f"{column} IS NOT NULL" for column in filled]
+        stream = self.stream(sorted(wanted))
+        return f"(\n{stream}\n) AS activity\nWHERE {' AND '.join(tests)}"
 
 
 def _tests(where: Condition) -> list[str]:
@@ -160,7 +166,7 @@ def _read_weeks(query: _Query, feature: Weeks, window: int | None) -> str:
     (total,) = feature.statistics
     last_instant = query.dialect.timestamp(window_end(query.as_of) - timedelta(microseconds=1))
     age_weeks = f"FLOOR({query.dialect.days_between('occurred_at', last_instant)} / 7)"
-    since = window_start(query.as_of, 7 * MAX_WEEKS)
+    since = window_start(query.as_of, max(feature.windows_days))
     marks = query.aggregate(query.dialect.mark(age_weeks), total.where, since=since)
     return query.dialect.number(query.dialect.count_marks(marks, (window or 0) // 7))
 
