@@ -57,7 +57,7 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         leaves: int = 31,
         min_rows_in_leaf: int = 40,
         tweedie_power: float = 1.2,
-        quantile_rounds: int = 60,
+        quantile_rounds: int = 50,
         quantile_leaves: int = 15,
         quantile_rows: int = 40_000,
         max_rows: int = 400_000,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DuplicateKey, TableError
@@ -62,6 +62,7 @@ def test_sums_at_every_crossed_level_by_hand():
     assert sums[sums["level"] == "city/all"]["units"].sum() == 3.0
 
 
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["s1", "s2", "s3"]), st.sampled_from("ab"), st.integers(0, 9)),

@@ -108,7 +108,7 @@ def test_pools_are_means_over_the_series_listed_by_then(engine, tmp_path):
 
 
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
