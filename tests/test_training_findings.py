@@ -101,6 +101,13 @@ def test_coarser_levels_do_not_count():
     assert compare_wape(both, np.random.default_rng(1)).wape == pytest.approx(3.5 / 20)
 
 
+def test_a_single_series_is_told_by_its_own_name():
+    rows = make_rows({("north", "2025-01-06"): {"tea": (10.0, 9.0, 8.0)}})
+    whole = rows.assign(level="all/all", region="all", product="all")
+    both = pd.concat([whole, rows], ignore_index=True)
+    assert list(score_regions(both)["region"]) == ["north"]
+
+
 def test_a_perfect_baseline_leaves_nothing_to_gain():
     rows = make_rows({("north", "2025-01-06"): {"tea": (10.0, 9.0, 10.0)}})
     gain = compare_wape(rows, np.random.default_rng(1))

@@ -68,6 +68,15 @@ def test_buckets_go_from_near_to_far_and_levels_from_fine_to_whole():
     assert sort_levels(scores) == ["s/p", "all/p", "all/all"]
 
 
+def test_of_levels_with_equal_rows_the_one_that_says_more_is_finest():
+    """One product in each of two regions: regions are as many series as their products."""
+    levels = ["all/all", "all/product", "region/all", "region/product"]
+    rows = {"bucket": "all", "level": levels, "n_rows": [4, 4, 8, 8]}
+    assert sort_levels(pd.DataFrame(rows)) == [
+        "region/product", "region/all", "all/product", "all/all"
+    ]  # fmt: skip
+
+
 def test_single_steps_read_back_from_a_file_are_buckets_too():
     assert sort_buckets(pd.DataFrame({"bucket": [10, 2, 1]})) == ["1", "2", "10"]
 

@@ -15,6 +15,7 @@ from features.progress import Silent
 from features.project import Project, load_project
 from tests.training_evidence import SCRIPT, make_demand_evidence, make_promotion_evidence
 from training.chapters import Grid, make_grid, write_gain, write_number, write_percent
+from training.demand_scores import score_forecasts
 from training.lifecycle import Trained, promote, train, write_evidence
 from training.recipes import RECIPES
 from training.report import write_report
@@ -202,6 +203,20 @@ def test_a_recorded_training_is_told_with_its_verdict_and_origin(tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_perfect_baseline_is_told_and_not_divided_by(tmp_path):
+    tables = make_demand_evidence()
+    forecasts = tables["forecasts"]
+    naive = forecasts["model"] == "seasonal_naive"
+    perfect = forecasts.assign(mean=forecasts["mean"].mask(naive, forecasts["units"]))
+    project = load_tiny(tmp_path)
+    folder = project.workspace.runs / "demand"
+    write_evidence(tables | {"forecasts": perfect, "scores": score_forecasts(perfect)}, folder)
+    text = Page(write_report(project, tmp_path)).text
+    assert "seasonal naive, by 0.0 %: it made no error, so there is nothing to gain." in text
+    assert "at the finest level FAILED ∞ at most 1.0000" in text
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_report_is_written_over_the_last_one(tmp_path):
     project = load_tiny(tmp_path)
     leave_evidence(project, "promotion")
@@ -220,14 +235,21 @@ def test_percent(share, text):
 def test_numbers_have_thousands_and_no_sign_at_zero():
     assert write_number(1234567.0, 0) == "1,234,567"
     assert write_number(-0.0004) == "0.000"
+    assert (write_number(float("inf")), write_number(float("-inf"))) == ("∞", "−∞")
 
 
 @pytest.mark.parametrize(
     ("gain", "text"),
     [
         ((0.04, 0.01, 0.07), "4.0 % less error (95 % interval 1.0 % to 7.0 %)"),
-        ((0.01, -0.2, 0.3), "1.0 % less error (95 % interval −20.0 % to 30.0 %): may be none"),
-        ((-0.02, -0.03, -0.01), "2.0 % more error (95 % interval −3.0 % to −1.0 %): it is worse"),
+        (
+            (0.01, -0.2, 0.3),
+            "1.0 % less error (95 % interval −20.0 % to 30.0 %), which may be chance",
+        ),
+        (
+            (-0.02, -0.03, -0.01),
+            "2.0 % more error (95 % interval −3.0 % to −1.0 %), so it is worse",
+        ),
         ((float("nan"),) * 3, "it made no error, so there is nothing to gain"),
     ],
 )

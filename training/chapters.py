@@ -95,12 +95,14 @@ def write_number(number: float, decimals: int = 3) -> str:
     """
     if math.isnan(number):
         return _NOTHING
+    if math.isinf(number):
+        return "∞" if number > 0 else f"{_MINUS}∞"
     # Rounded first: what is written as zero has no sign.
     return f"{round(number, decimals) + 0.0:,.{decimals}f}".replace("-", _MINUS)
 
 
 def write_gain(relative: float, low: float, high: float, what: str) -> str:
-    """Write a paired gain with its 95 % interval, and say when it may be none.
+    """Write a paired gain with its 95 % interval, and say when it may be chance.
 
     Parameters
     ----------
@@ -113,8 +115,8 @@ def write_gain(relative: float, low: float, high: float, what: str) -> str:
     --------
     >>> write_gain(0.04, 0.01, 0.07, "error").replace("\N{NARROW NO-BREAK SPACE}", " ")
     '4.0 % less error (95 % interval 1.0 % to 7.0 %)'
-    >>> write_gain(0.01, -0.02, 0.03, "error").partition(": ")[2]
-    'may be none'
+    >>> write_gain(0.01, -0.02, 0.03, "error").partition("), ")[2]
+    'which may be chance'
     """
     if math.isnan(relative):
         return "it made no error, so there is nothing to gain"
@@ -122,8 +124,8 @@ def write_gain(relative: float, low: float, high: float, what: str) -> str:
     interval = f"(95{_NARROW}% interval {write_percent(low)} to {write_percent(high)})"
     if low > 0:
         return f"{size} {interval}"
-    verdict = "it is worse" if high < 0 else "may be none"
-    return f"{size} {interval}: {verdict}"
+    verdict = "so it is worse" if high < 0 else "which may be chance"
+    return f"{size} {interval}, {verdict}"
 
 
 def make_grid(

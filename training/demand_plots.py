@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
+from features.schema import ALL
 from training.demand_scores import EVERY
 from training.palette import (
     INK,
@@ -182,9 +183,14 @@ def sort_buckets(scores: pd.DataFrame) -> list[str]:
 
 
 def sort_levels(scores: pd.DataFrame) -> list[str]:
-    """Return the levels from the finest, which has most rows, to the whole."""
+    """Return the levels from the finest, which has most rows, to the whole.
+
+    Where a level has as many rows as the one above it, such as the only product of every region,
+    the one that says more comes first.
+    """
     counts = scores[scores["bucket"] == EVERY].groupby("level")["n_rows"].max()
-    return [str(level) for level in counts.sort_values(ascending=False, kind="stable").index]
+    levels = {str(level): int(count) for level, count in counts.items()}
+    return sorted(levels, key=lambda name: (-levels[name], name.split("/").count(ALL), name))
 
 
 def _add_legend(axes: Axes) -> None:

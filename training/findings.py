@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import NotEnoughData
+from features.schema import ALL
 from models.quantiles import QUANTILE_NAMES
 from training.demand_calibration import ALMANAC
 from training.gates import DEMAND_BASELINES
@@ -165,10 +166,13 @@ def pick_series(forecasts: pd.DataFrame) -> list[Pick]:
 def _take_finest(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the level with most of them where units are known, with their errors."""
     known = forecasts[forecasts["units"].notna()]
-    counts = known.loc[known["model"] == PUBLISHED, "level"].value_counts().sort_index()
+    counts = known.loc[known["model"] == PUBLISHED, "level"].value_counts()
     if counts.empty:
         raise NotEnoughData("backtest: no forecast of the scored folds has a known outcome")
-    rows = known[known["level"] == counts.idxmax()]
+    # Of levels with as many rows the one that says more, as in `demand_plots.sort_levels`.
+    ties = [str(level) for level in counts.index[counts == counts.max()]]
+    finest = min(ties, key=lambda name: (name.split("/").count(ALL), name))
+    rows = known[known["level"] == finest]
     if not rows["units"].sum() > 0:
         raise NotEnoughData("backtest: nothing was sold in the scored folds, so there is no WAPE")
     signed = rows["mean"] - rows["units"]

@@ -83,7 +83,7 @@ def judge_demand(
     checks = [
         check_at_most(
             "wape",
-            own["wape"] / baseline,
+            _divide(own["wape"], baseline),
             gates.max_relative_wape,
             "WAPE ÷ that of the best baseline, at the finest level",
         ),
@@ -94,7 +94,7 @@ def judge_demand(
         words = f"|measured − nominal| coverage of the {percent} % interval"
         checks.append(check_at_most(f"coverage_{percent}", error, gates.max_coverage_error, words))
     if champion is not None:
-        ratio = own["wape"] / _bottom(champion)[PUBLISHED]["wape"]
+        ratio = _divide(own["wape"], _bottom(champion)[PUBLISHED]["wape"])
         words = "WAPE ÷ that of the present champion, on the same data"
         checks.append(check_at_most("champion", ratio, 1.0, words))
     return Verdict(tuple(checks))
@@ -141,6 +141,13 @@ def judge_promotion(
         words = "log-loss ÷ that of the present champion, on the same data"
         checks.append(check_at_most("champion", ratio, 1.0, words))
     return Verdict(tuple(checks))
+
+
+def _divide(own: float, other: float) -> float:
+    """Return own ÷ other; where the other is perfect, 1 for as perfect and infinity for not."""
+    if other == 0:
+        return 1.0 if own == 0 else math.inf
+    return own / other
 
 
 def _bottom(scores: pd.DataFrame) -> dict[str, dict[Any, Any]]:
