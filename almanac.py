@@ -78,7 +78,8 @@ def init(
     if project.exists() and not force:
         raise ProjectError(f"{project} is there already; use --force to replace it")
     folder = project.resolve().parent
-    text = draft_project(sales=sales, orders=orders, name=folder.name, folder=folder)
+    name = folder.name.replace(":", "-") or "almanac"
+    text = draft_project(sales=sales, orders=orders, name=name, folder=folder)
     folder.mkdir(parents=True, exist_ok=True)
     project.write_text(text, encoding="utf-8")
     _terminal().say(f"wrote {project}. Read it, then run: almanac check --project {project}")

@@ -42,7 +42,8 @@ class Settings(BaseModel):
 class ProjectSettings(Settings):
     """`[project]`: what holds for all of it."""
 
-    name: str = Field(default="almanac", min_length=1)
+    name: str = Field(default="almanac", pattern=r"^[^/:\x00-\x1f]+$")
+    """Also names the runs and registered models in MLflow, which allow no / and no colon."""
     workspace: Path = Path(".almanac")
     time_zone: str = "UTC"
     country: str = ""

@@ -275,6 +275,16 @@ def test_exit_codes_are_those_of_the_process(tmp_path):
     assert "wrote almanac.toml" in run_process(tmp_path, "init", "--sales", "sales.csv")
 
 
+def test_a_project_name_that_mlflow_refuses_is_refused_before_any_work(tmp_path):
+    (tmp_path / "almanac.toml").write_text('[project]\nname = "mine: 2025"\n')
+    assert "[project] name" in run(tmp_path, "check", code=1)
+    folder = tmp_path / "mine: 2025"
+    folder.mkdir()
+    write_sales(folder / "sales.csv", days=3)
+    run(folder, "init", "--sales", "sales.csv")
+    run(folder, "check")
+
+
 def test_help_groups_the_commands_by_person(tmp_path):
     said = run(tmp_path, "--help")
     for group in ("Data science", "Campaigns", "Merchandising", "Operations"):

@@ -67,9 +67,8 @@ def _demand_tables(backtest: DemandBacktest) -> dict[str, pd.DataFrame]:
 
 def _average_importance(model: DemandModel) -> pd.DataFrame:
     gains: dict[str, list[float]] = {}
-    for fitted in model.lightgbm.values():
-        for row in fitted.importance().to_dict("records"):
-            gains.setdefault(row["feature"], []).append(row["gain"])
+    for row in model.importance().to_dict("records"):
+        gains.setdefault(row["feature"], []).append(row["gain"])
     means = {feature: sum(values) / len(values) for feature, values in gains.items()}
     ranked = sorted(means.items(), key=lambda pair: -pair[1])
     return pd.DataFrame(ranked, columns=["feature", "gain"])
