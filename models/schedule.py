@@ -190,16 +190,33 @@ def choose_send_slots(
     return chosen
 
 
+def choose_best(values: np.ndarray, top_k: int) -> np.ndarray:
+    """Return the columns of the largest values of each row, largest first, ties to the left.
+
+    Parameters
+    ----------
+    values : array of shape (n, n_columns)
+    top_k : int
+        At most `n_columns` are returned.
+
+    Examples
+    --------
+    >>> choose_best(np.array([[0.2, 0.9, 0.2]]), 2)
+    array([[1, 0]])
+    """
+    taken, rows = values.copy(), np.arange(len(values))
+    best = np.empty((len(values), min(top_k, values.shape[1])), dtype=np.int64)
+    for rank in range(best.shape[1]):
+        best[:, rank] = taken.argmax(axis=1)
+        taken[rows, best[:, rank]] = -np.inf
+    return best
+
+
 def _pick(
     probability: np.ndarray, starts: list[datetime], slots: np.ndarray, top_k: int
 ) -> list[tuple[SendSlot, ...]]:
     values = probability[:, slots]
-    rows = np.arange(len(values))
-    best = np.empty((len(values), min(top_k, len(slots))), dtype=np.int64)
-    taken = values.copy()
-    for rank in range(best.shape[1]):
-        best[:, rank] = taken.argmax(axis=1)  # the first of equals, which is the earliest
-        taken[rows, best[:, rank]] = -np.inf
+    best = choose_best(values, top_k)
     scores = np.take_along_axis(values, best, axis=1).tolist()
     hours = slots.tolist()
     return [

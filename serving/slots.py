@@ -8,7 +8,7 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
-from models.schedule import QuietHours, build_window
+from models.schedule import QuietHours, build_window, choose_best
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):
@@ -31,28 +31,6 @@ def find_permitted(
     """Return the start of each permitted slot as text, and its hour of the week."""
     starts, slots = build_window(start, end, time_zone, quiet)
     return [moment.isoformat() for moment in starts], slots
-
-
-def choose_best(values: np.ndarray, top_k: int) -> np.ndarray:
-    """Return the columns of the largest values of each row, largest first, ties to the left.
-
-    Parameters
-    ----------
-    values : array of shape (n, n_columns)
-    top_k : int
-        At most `n_columns` are returned.
-
-    Examples
-    --------
-    >>> choose_best(np.array([[0.2, 0.9, 0.2]]), 2)
-    array([[1, 0]])
-    """
-    taken, rows = values.copy(), np.arange(len(values))
-    best = np.empty((len(values), min(top_k, values.shape[1])), dtype=np.int64)
-    for rank in range(best.shape[1]):
-        best[:, rank] = taken.argmax(axis=1)
-        taken[rows, best[:, rank]] = -np.inf
-    return best
 
 
 def choose_slots(

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.histories import Histories
-from models.schedule import QuietHours, choose_send_slots
+from models.schedule import QuietHours, choose_best, choose_send_slots
 from serving.profiles import Profiles
 from serving.send_times import SendTimePredictor, SendTimeQuery, count_evidence, default_window
-from serving.slots import choose_best, choose_slots
+from serving.slots import choose_slots
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 QUIET = QuietHours.parse("21:00", "08:00")
