@@ -279,6 +279,8 @@ def demo(
     _show_what_to_try(loaded, terminal)
     if serve:
         _serve_demo(loaded)
+    else:
+        terminal.say(f"to serve it: almanac serve --project {project}")
 
 
 def main() -> None:
@@ -365,6 +367,7 @@ def _show_what_to_try(project: Project, terminal: Terminal) -> None:
 
     from serving.launch import address
     from serving.settings import ServingSettings
+    from training.tracking import local_uri
 
     at = address(project.section("serving", ServingSettings))
     workspace = project.workspace
@@ -381,7 +384,7 @@ def _show_what_to_try(project: Project, terminal: Terminal) -> None:
         f"  curl -s '{at}/v1/forecasts?{query}' -H 'accept: text/csv'\n"
         f"The service:  {at}   (its contract: {at}/openapi.json)\n"
         f"The report:   {workspace.root.parent / 'report' / 'report.html'}\n"
-        f"MLflow:       {MLFLOW_ADDRESS}"
+        f"MLflow:       {MLFLOW_ADDRESS}   (its runs: {local_uri(project)})"
     )
 
 
@@ -402,12 +405,15 @@ def _serve_demo(project: Project) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # a page to look at needs none of the workers that MLflow starts for jobs
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
     )
     try:
         serve_project(project, _say_address)
     finally:
-        os.killpg(page.pid, signal.SIGTERM)
-        page.wait()
+        if page.poll() is None:
+            os.killpg(page.pid, signal.SIGTERM)
+            page.wait()
 
 
 if __name__ == "__main__":
