@@ -245,7 +245,10 @@ def serve(project: ProjectFile = DEFAULT_PROJECT) -> None:
 
 @app.command(rich_help_panel=OPERATIONS)
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where the demo keeps all it makes.")] = Path("demo"),
+    project: Annotated[
+        Path,
+        typer.Option("--project", "-p", help="Its project file; all it makes lies beside it."),
+    ] = Path("demo/almanac.toml"),
     serve: Annotated[bool, typer.Option(help="Serve it when it is ready.")] = True,
 ) -> None:
     """Go the whole way on the sample: data, models, gates, report, service."""
@@ -257,8 +260,7 @@ def demo(
     from training.recipes import RECIPES
     from training.report import write_report
 
-    terminal = _terminal()
-    project = folder / "almanac.toml"
+    terminal, folder = _terminal(), project.parent
     if not project.exists():
         folder.mkdir(parents=True, exist_ok=True)
         sample = resources.files("features").joinpath("complete_journey.toml")
