@@ -1,7 +1,7 @@
 -- The customer features of features/customers.py as an engineer would write them for DuckDB by hand:
 -- one query per cut-off. Placeholders: {tables}, {as_of}, {time_zone}, {half_life_days}; windows
 -- end at the midnight {as_of}.
-WITH stream AS (
+WITH stream AS NOT MATERIALIZED (  -- reading it five times is faster here than keeping it
   SELECT event_id, customer_id, occurred_at, channel, type, region_id, product_id, quantity, value
   FROM '{tables}/events.parquet' WHERE occurred_at < TIMESTAMP '{as_of}'
   UNION ALL

@@ -104,9 +104,12 @@ histories = st.lists(events, max_size=9).flatmap(
     )
 )
 quick = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-thorough = settings(quick, max_examples=400)
+thorough = settings(quick, max_examples=150)
 
 
 @pytest.fixture(scope="module")

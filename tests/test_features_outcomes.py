@@ -1,0 +1,90 @@
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.activity import local_slot
+from features.engine import open_engine
+from features.errors import FeatureError
+from features.outcomes import build_slot_outcomes
+from tests.activity_tables import write_tables
+
+at = datetime.fromisoformat
+START, END = at("2024-03-04T05:00"), at("2024-03-18T05:00")  # over New York's change of clocks
+ZONES = {"a": None, "b": "Asia/Kolkata"}
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with open_engine(threads=2) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("outcomes")
+
+
+def build(engine, root, events, touches=(), start=START, end=END):
+    customers = [{"customer_id": who, "time_zone": zone} for who, zone in ZONES.items()]
+    rows = [{"event_id": f"e{i}", "customer_id": "a"} | row for i, row in enumerate(events)]
+    workspace = write_tables(root, events=rows, touches=touches, customers=customers)
+    return build_slot_outcomes(engine, workspace, start, end, time_zone="America/New_York")
+
+
+def test_opens_and_clicks_count_and_machines_and_sends_do_not(engine, root):
+    touch = {"customer_id": "b", "channel": "email", "sent_at": at("2024-03-05T00:00")}
+    touches = [
+        {**touch, "message_id": "1", "opened_at": at("2024-03-05T04:45")},
+        {**touch, "message_id": "2", "opened_at": at("2024-03-06"), "is_machine_open": True},
+        {**touch, "message_id": "3", "clicked_at": at("2024-03-12T04:29:59")},
+    ]
+    found = build(engine, root, [], touches)
+    # in India 04:45 is Tuesday 10:15, slot 24 + 10; 04:29:59 a week later is still 09:59:59
+    assert found.to_dict("list") == {
+        "customer_id": ["b", "b"],
+        "slot": [33, 34],
+        "weeks_active": [1, 1],
+    }
+    assert [str(kind) for kind in found.dtypes] == ["str", "int64", "int64"]
+
+
+def test_nobody_active_is_an_answer(engine, root):
+    found = build(engine, root, [{"type": "view", "occurred_at": at("2024-03-05")}])
+    assert list(found.columns) == ["customer_id", "slot", "weeks_active"]
+    assert found.empty
+
+
+@pytest.mark.parametrize("end", [START, START - timedelta(weeks=1), START + timedelta(days=8)])
+def test_a_window_that_is_no_whole_weeks_is_refused(engine, root, end):
+    with pytest.raises(FeatureError, match="whole weeks"):
+        build(engine, root, [], end=end)
+
+
+events = st.lists(
+    st.fixed_dictionaries(
+        {
+            "customer_id": st.sampled_from("ab"),
+            "type": st.sampled_from(["order", "click", "item", "touch"]),
+            "occurred_at": st.integers(-600, 17 * 48).map(
+                lambda half_hours: START + timedelta(minutes=30 * half_hours)
+            ),
+        }
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=30, database=None, deadline=None)
+@given(events=events)
+def test_outcomes_equal_a_plain_loop(engine, root, events):
+    weeks = {}
+    for row in events:
+        if START <= row["occurred_at"] < END and row["type"] in ("order", "click"):
+            zone = ZONES[row["customer_id"]] or "America/New_York"
+            key = (row["customer_id"], local_slot(row["occurred_at"], zone))
+            weeks.setdefault(key, set()).add((row["occurred_at"] - START) // timedelta(weeks=1))
+    found = build(engine, root, events)
+    rows = [tuple(row) for row in found.itertuples(index=False)]
+    assert rows == [(*key, len(seen)) for key, seen in sorted(weeks.items())]
