@@ -80,6 +80,20 @@ def test_figures_worked_out_by_hand():
     }
 
 
+def test_weeks_end_with_the_day_of_the_last_instant():
+    fold = Fold(FeatureSet("t", (Weeks("w", windows_days=(7, 14, 21)),)))
+    state = fold_all(fold, [event("2024-03-04"), event("2024-03-10T23:59"), event("2024-03-03")])
+    # as of Monday the 11th the last week is 4 to 10 March; an hour later it is 5 to 11 March
+    assert list(fold.read(state, at("2024-03-11")).values()) == [1.0, 2.0, 2.0]
+    assert list(fold.read(state, at("2024-03-11T01:00")).values()) == [1.0, 2.0, 2.0]
+    assert list(fold.read(state, at("2024-03-18")).values()) == [0.0, 1.0, 2.0]
+    assert list(fold.read(state, at("2024-03-17T23:00")).values()) == [0.0, 1.0, 2.0]
+    assert list(fold.read(state, at("2024-03-12")).values()) == [1.0, 2.0, 2.0]
+    alone = fold_all(fold, [event("2024-03-04")])
+    assert list(fold.read(alone, at("2024-03-11")).values()) == [1.0, 1.0, 1.0]
+    assert list(fold.read(alone, at("2024-03-11T01:00")).values()) == [0.0, 1.0, 1.0]
+
+
 def test_of_a_customer_without_events_nothing_is_known():
     fold = Fold(customer_features(30.0))
     reading = fold.read(fold.zero(), at("2024-01-01"))
