@@ -66,7 +66,7 @@ def init(
     force: Annotated[bool, typer.Option(help="Replace a project file that is there.")] = False,
 ) -> None:
     """Write a commented project file by looking at your files."""
-    from features.draft import draft_project
+    from features.door.draft import draft_project
     from features.errors import ProjectError
 
     if sales is None and orders is None:
@@ -165,7 +165,7 @@ def forecast(
 ) -> None:
     """Write demand per region, product and date, with its mean and quantiles."""
     _check_suffix(out)
-    from training.forecasts import make_forecasts, select_level
+    from training.demand.forecasts import make_forecasts, select_level
     from training.recipes import RECIPES
 
     terminal, loaded = _terminal(), _load(project)
@@ -262,7 +262,7 @@ def demo(
     terminal, folder = _terminal(), project.parent
     if not project.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        sample = resources.files("features").joinpath("complete_journey.toml")
+        sample = resources.files("features.door").joinpath("complete_journey.toml")
         project.write_bytes(sample.read_bytes())
     loaded = _load(project)
     with Footprint() as footprint:
@@ -314,7 +314,7 @@ def _build_tables(
     project: Project, terminal: Terminal, only: Collection[str] | None = None
 ) -> dict[str, str]:
     """Build the canonical tables and return their fingerprints."""
-    from features.tables import build_tables
+    from features.door.tables import build_tables
 
     built = build_tables(project, terminal, only)
     return {name: summary.fingerprint for name, summary in built.items()}
@@ -354,7 +354,7 @@ def _load_send_times(project: Project, terminal: Terminal) -> SendTimePredictor:
     from features.errors import NotTrained
     from models.artifact import load_published
     from serving.batch import load_predictor
-    from training.promotion import fit_promotion
+    from training.promotion.steps import fit_promotion
     from training.recipes import RECIPES
 
     try:

@@ -27,7 +27,7 @@ from typing import Any
 import duckdb
 
 from benchmarks.generate import write_activity
-from features.customers import customer_features, write_customer_features
+from features.customer.customers import customer_features, write_customer_features
 from features.engine import open_engine
 from features.project import Workspace
 

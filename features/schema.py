@@ -1,7 +1,7 @@
 """The words of Almanac: canonical tables, their columns, and what each column may hold.
 
 Timestamps are stored in UTC, without a zone in the type; time zones are IANA names, currencies
-ISO 4217. Every table is checked once, at the door (`features.tables`), then trusted.
+ISO 4217. Every table is checked once, at the door (`features.door.tables`), then trusted.
 """
 
 from __future__ import annotations
@@ -372,7 +372,7 @@ SALES = Table(
             Kind.DATE,
             is_required=True,
             is_nullable=False,
-            synonyms=("date", "day", "ds", "week_end_date", "week", "month", "period"),
+            synonyms=("date", "day", "ds", "week_end_date", "week", "month", "quarter", "period"),
         ),
         Column(
             Sales.UNITS,

@@ -31,16 +31,16 @@ import mlflow
 import pandas as pd
 from rich.console import Console
 
+from features.door.tables import build_tables
 from features.progress import Terminal
 from features.project import load_project
-from features.tables import build_tables
 from models.artifact import load_artifact
-from models.histories import Histories
+from models.promotion.histories import Histories
 from training.config import PromotionSettings
 from training.lifecycle import read_evidence, train
 from training.plots import draw_importance
-from training.promotion import PromotionModel, SliceReader
-from training.promotion_plots import draw_gains, draw_losses, draw_reliability, draw_week
+from training.promotion.plots import draw_gains, draw_losses, draw_reliability, draw_week
+from training.promotion.steps import PromotionModel, SliceReader
 from training.recipes import RECIPES
 from training.tracking import open_tracker
 

@@ -33,14 +33,13 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from features.door.tables import build_tables
 from features.progress import Terminal
 from features.project import load_project
-from features.tables import build_tables
 from models.artifact import load_artifact
 from training.config import DemandSettings
 from training.datasets import tabulate_panel
-from training.demand import load_panel
-from training.demand_plots import (
+from training.demand.plots import (
     draw_coverage,
     draw_error_by_horizon,
     draw_error_by_level,
@@ -48,6 +47,7 @@ from training.demand_plots import (
     draw_series,
     sort_levels,
 )
+from training.demand.steps import load_panel
 from training.findings import PUBLISHED, compare_wape, pick_series, score_regions
 from training.lifecycle import read_evidence, train
 from training.recipes import FORECASTS_FILE, RECIPES

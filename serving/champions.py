@@ -9,7 +9,7 @@ from typing import Generic, Literal, TypeVar
 
 from features.errors import AlmanacError, ArtifactError, NotTrained
 from models.artifact import Artifact, load_published
-from models.send_time import load_send_time
+from models.promotion.send_time import load_send_time
 from serving.forecasts import ForecastTable
 from serving.profiles import Profiles
 from serving.send_times import SendTimePredictor

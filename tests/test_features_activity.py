@@ -3,8 +3,8 @@ from zoneinfo import available_timezones
 
 import pytest
 
-from features.activity import COLUMNS, build_stream, enrich, local_slot, touch_events
-from features.dialect import DuckDB
+from features.customer.activity import COLUMNS, build_stream, enrich, local_slot, touch_events
+from features.customer.dialect import DuckDB
 from features.engine import open_engine
 from features.errors import NotEnoughData
 from features.project import Workspace

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.calendars import Place, build_calendar, build_holidays, find_places
 from features.errors import UnknownName
-from features.frequency import DAY, MONTH, WEEK
+from features.region.calendars import Place, build_calendar, build_holidays, find_places
+from features.region.frequency import DAY, MONTH, WEEK
 
 
 def days(start: str, count: int, step: int = 1) -> np.ndarray:

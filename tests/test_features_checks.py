@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.casts import Family, cast_sql, family_of
+from features.door.casts import Family, cast_sql, family_of
+from features.door.tables import build_tables
 from features.engine import open_engine
 from features.errors import (
     AlmanacError,
@@ -29,7 +30,6 @@ from features.errors import (
 from features.progress import Silent
 from features.project import load_project
 from features.schema import EVENTS, SALES, Column, Kind
-from features.tables import build_tables
 
 SALES_COLUMNS = 'columns = {region_id="store", product_id="product", date="date", units="quantity"}'
 HEADER = "date,store,product,quantity\n"

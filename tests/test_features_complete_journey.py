@@ -8,13 +8,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from features.door.tables import TableSummary, build_tables
 from features.engine import Engine, open_engine
 from features.progress import Silent
 from features.project import Project, load_project
-from features.tables import TableSummary, build_tables
 from training.config import DemandSettings, PromotionSettings
 
-FILE = Path(__file__).resolve().parents[1] / "features" / "complete_journey.toml"
+FILE = Path(__file__).resolve().parents[1] / "features" / "door" / "complete_journey.toml"
 ROWS = {
     "regions": 457,
     "products": 325,

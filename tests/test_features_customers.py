@@ -8,14 +8,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from features.customers import (
+from features.customer.customers import (
     build_customer_features,
     customer_features,
     write_customer_features,
 )
+from features.customer.outcomes import build_slot_outcomes
 from features.engine import open_engine
 from features.errors import FeatureError, NotEnoughData
-from features.outcomes import build_slot_outcomes
 from features.project import Workspace
 from tests.activity_tables import write_tables
 

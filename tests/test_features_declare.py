@@ -3,8 +3,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from features.customers import customer_features
-from features.declare import (
+from features.customer.customers import customer_features
+from features.customer.declare import (
     Count,
     FeatureSet,
     Histogram,
@@ -16,8 +16,16 @@ from features.declare import (
     Weeks,
     Weight,
 )
+from features.customer.statistics import (
+    EVERY,
+    Moment,
+    Total,
+    Weights,
+    when,
+    window_end,
+    window_start,
+)
 from features.errors import FeatureError, UnknownName
-from features.statistics import EVERY, Moment, Total, Weights, when, window_end, window_start
 
 at = datetime.fromisoformat
 ORDER = when(type="order")

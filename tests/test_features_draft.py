@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.draft import draft_project
+from features.door.draft import draft_project
+from features.door.guesses import guess_encoding, guess_frequency, match_columns
+from features.door.tables import TableSummary, build_tables
 from features.errors import EmptyTable, MissingColumn, SourceError
-from features.guesses import guess_encoding, guess_frequency, match_columns
 from features.progress import Silent
 from features.project import Project, load_project
 from features.schema import EVENTS, SALES
-from features.tables import TableSummary, build_tables
 from training.config import DemandSettings, PromotionSettings
 
 FRAT = Path(__file__).resolve().parents[2] / "shared" / "data" / "frat" / "transactions.parquet"

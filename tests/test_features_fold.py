@@ -3,9 +3,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from features.activity import enrich
-from features.customers import customer_features
-from features.declare import (
+from features.customer.activity import enrich
+from features.customer.customers import customer_features
+from features.customer.declare import (
     Count,
     FeatureSet,
     Histogram,
@@ -17,9 +17,9 @@ from features.declare import (
     Weeks,
     Weight,
 )
+from features.customer.fold import Fold
+from features.customer.statistics import when
 from features.errors import FeatureError
-from features.fold import Fold
-from features.statistics import when
 
 at = datetime.fromisoformat
 ORDER = when(type="order")

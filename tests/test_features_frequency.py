@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import ProjectError
-from features.frequency import DAY, MONTH, WEEK, build_buckets, count_periods, date_of, period_of
+from features.region.frequency import (
+    DAY,
+    MONTH,
+    WEEK,
+    build_buckets,
+    count_periods,
+    date_of,
+    period_of,
+)
 
 
 @pytest.mark.parametrize(

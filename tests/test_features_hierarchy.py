@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DuplicateKey, TableError
-from features.hierarchy import Hierarchy, aggregate_levels, build_hierarchy
+from features.region.hierarchy import Hierarchy, aggregate_levels, build_hierarchy
 
 
 def tree(rows: list[tuple[str, str | None, str]]) -> Hierarchy:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.activity import local_slot
+from features.customer.activity import local_slot
+from features.customer.outcomes import build_slot_outcomes
 from features.engine import open_engine
 from features.errors import FeatureError
-from features.outcomes import build_slot_outcomes
 from tests.activity_tables import write_tables
 
 at = datetime.fromisoformat

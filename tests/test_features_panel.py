@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.design import build_forecast_design, build_training_design
 from features.engine import open_engine
 from features.errors import NotEnoughData, ProjectError, UnknownName
-from features.frequency import DAY, MONTH, WEEK, Bucket, build_buckets
-from features.panel import Panel, build_panel
-from features.totals import build_node_scales, build_region_totals
+from features.region.design import build_forecast_design, build_training_design
+from features.region.frequency import DAY, MONTH, WEEK, Bucket, build_buckets
+from features.region.panel import Panel, build_panel
+from features.region.totals import build_node_scales, build_region_totals
 from tests.sales_tables import make_sales, write_tables
 
 ORIGIN = date(2024, 3, 31)

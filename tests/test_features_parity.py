@@ -8,12 +8,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.activity import enrich, touch_events
-from features.customers import build_customer_features, customer_features
-from features.declare import Count, FeatureSet, Histogram, Last, Recency, Share, Sum, Tenure, Weeks
+from features.customer.activity import enrich, touch_events
+from features.customer.customers import build_customer_features, customer_features
+from features.customer.declare import (
+    Count,
+    FeatureSet,
+    Histogram,
+    Last,
+    Recency,
+    Share,
+    Sum,
+    Tenure,
+    Weeks,
+)
+from features.customer.fold import Fold
+from features.customer.statistics import when
 from features.engine import open_engine
-from features.fold import Fold
-from features.statistics import when
 from tests.activity_tables import write_tables
 
 at = datetime.fromisoformat

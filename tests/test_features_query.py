@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.activity import COLUMNS
-from features.declare import (
+from features.customer.activity import COLUMNS
+from features.customer.declare import (
     Count,
     FeatureSet,
     Histogram,
@@ -21,11 +21,11 @@ from features.declare import (
     Weeks,
     Weight,
 )
-from features.dialect import DuckDB
+from features.customer.dialect import DuckDB
+from features.customer.query import build_query
+from features.customer.statistics import when
 from features.engine import open_engine
-from features.query import build_query
 from features.schema import Kind
-from features.statistics import when
 
 at = datetime.fromisoformat
 ORDER = when(type="order")

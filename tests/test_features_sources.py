@@ -8,12 +8,12 @@ import duckdb
 import pandas as pd
 import pytest
 
-from features.csv_files import read_header
-from features.databases import find_database_file, read_database
+from features.door.csv_files import read_header
+from features.door.databases import find_database_file, read_database
+from features.door.sources import find_files, list_inputs, open_scans
 from features.engine import open_engine
 from features.errors import AlmanacError, EmptyTable, ProjectError, SourceError
 from features.project import Project, ProjectSettings, TableSettings, load_project
-from features.sources import find_files, list_inputs, open_scans
 
 
 def make_project(folder: Path, sources: dict[str, str] | None = None) -> Project:
@@ -154,7 +154,7 @@ def test_package_that_is_not_there_names_the_extra(tmp_path, monkeypatch):
 
 
 def test_package_data_is_found_beside_its_code(tmp_path):
-    path = find_files(make_project(tmp_path), "package://features/complete_journey.toml")[0]
+    path = find_files(make_project(tmp_path), "package://features/door/complete_journey.toml")[0]
     assert path.name == "complete_journey.toml"
     with pytest.raises(SourceError, match="there is no such file; in that folder"):
         find_files(make_project(tmp_path), "package://features/complete_jorney.toml")
@@ -214,7 +214,7 @@ def test_database_is_a_source_of_queries(tmp_path):
 
 
 def test_database_in_several_chunks_is_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("features.databases.CHUNK_ROWS", 7)
+    monkeypatch.setattr("features.door.databases.CHUNK_ROWS", 7)
     with sqlite3.connect(tmp_path / "n.db") as connection:
         connection.execute("CREATE TABLE n (i INTEGER)")
         connection.executemany("INSERT INTO n VALUES (?)", [(i,) for i in range(50)])
@@ -286,5 +286,7 @@ def test_inputs_change_with_the_file_and_are_unknown_for_a_server(tmp_path):
 
 
 def test_project_file_of_the_sample_loads():
-    project = load_project(Path(__file__).parents[1] / "features" / "complete_journey.toml")
+    project = load_project(
+        Path(__file__).parents[1] / "features" / "door" / "complete_journey.toml"
+    )
     assert set(project.tables) >= {"sales", "events", "regions", "products", "touches"}

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.door.table_files import fingerprint_table, write_table
+from features.door.tables import TableSummary, build_tables
 from features.engine import open_engine
 from features.errors import (
     AmbiguousTime,
@@ -24,8 +26,6 @@ from features.errors import (
 from features.progress import Silent
 from features.project import load_project
 from features.schema import TABLES, Kind
-from features.table_files import fingerprint_table, write_table
-from features.tables import TableSummary, build_tables
 
 SALES = """
 [tables.sales]
@@ -232,7 +232,7 @@ def test_an_unchanged_source_is_not_read_again(tmp_path, monkeypatch):
     first = build(path)
     assert not any(summary.is_reused for summary in first.values())
     with monkeypatch.context() as patch:
-        patch.setattr("features.tables.open_engine", None)
+        patch.setattr("features.door.tables.open_engine", None)
         second = build(path)
     assert all(summary.is_reused for summary in second.values())
     assert [s.fingerprint for s in second.values()] == [s.fingerprint for s in first.values()]

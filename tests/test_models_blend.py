@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.blend import blend_totals, fit_blend_weights, scale_to_totals
+from models.demand.blend import blend_totals, fit_blend_weights, scale_to_totals
 
 FIRST = np.array([1.0, 0.0, 0.0])
 

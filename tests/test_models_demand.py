@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from models.baselines import SeasonalMean, SeasonalNaive
-from models.demand import LightGBMDemand
-from models.quantiles import NODES, QUANTILES, complete_quantiles
+from models.demand.baselines import SeasonalMean, SeasonalNaive
+from models.demand.boosting import LightGBMDemand
+from models.demand.quantiles import NODES, QUANTILES, complete_quantiles
 
 
 def make_rows(n_rows: int = 3000, seed: int = 1) -> tuple[pd.DataFrame, np.ndarray]:

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from models.intervals import (
+from models.demand.intervals import (
     ConformalIntervals,
     ResidualIntervals,
     conformal_quantile,
     find_volume_classes,
 )
-from models.quantiles import NODES, QUANTILES
+from models.demand.quantiles import NODES, QUANTILES
 
 
 def groups(n_rows: int, name: str = "g") -> np.ndarray:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.calendars import Place
-from models.seasonal import ProphetTotals
+from features.region.calendars import Place
+from models.demand.prophet_totals import ProphetTotals
 
 
 def totals(regions: int = 2, days: int = 120) -> tuple[pd.DataFrame, np.ndarray]:

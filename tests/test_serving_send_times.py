@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.histories import Histories
-from models.schedule import QuietHours, choose_best, choose_send_slots
+from models.promotion.histories import Histories
+from models.promotion.schedule import QuietHours, choose_best, choose_send_slots
 from serving.profiles import Profiles
 from serving.send_times import SendTimePredictor, SendTimeQuery, count_evidence, default_window
 from serving.slots import choose_slots

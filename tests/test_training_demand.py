@@ -11,12 +11,12 @@ import pytest
 from features.errors import NotEnoughData
 from features.progress import Silent
 from features.project import Project
-from models.demand_model import COLUMNS, DemandModel
-from models.quantiles import QUANTILE_NAMES
+from models.demand.model import COLUMNS, DemandModel
+from models.demand.quantiles import QUANTILE_NAMES
 from tests.sales_tables import make_sales, write_project
-from training.demand import backtest_demand, fit_demand, forecast_demand, load_panel
-from training.demand_calibration import learn_calibration
-from training.demand_scores import score_coverage
+from training.demand.calibration import learn_calibration
+from training.demand.scores import score_coverage
+from training.demand.steps import backtest_demand, fit_demand, forecast_demand, load_panel
 
 SMALL = """
 horizon_days = 14

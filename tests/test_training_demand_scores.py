@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.quantiles import QUANTILE_NAMES
-from training.demand_scores import (
+from models.demand.quantiles import QUANTILE_NAMES
+from training.demand.scores import (
     SCORES,
     score_bias,
     score_coverage,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import NotEnoughData
-from models.quantiles import QUANTILE_NAMES
+from models.demand.quantiles import QUANTILE_NAMES
 from tests.training_evidence import SCRIPT, make_forecasts
 from training.findings import compare_wape, find_zero_share, pick_series, score_regions
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from features.errors import InvalidRequest
 from tests.training_evidence import FORMULA, make_demand_evidence, make_promotion_evidence
-from training.demand_plots import (
+from training.demand.plots import (
     draw_coverage,
     draw_error_by_horizon,
     draw_error_by_level,
@@ -22,7 +22,7 @@ from training.demand_plots import (
 from training.findings import score_regions
 from training.palette import draw_png, open_figure, write_plainly
 from training.plots import draw_importance, plot_demand, plot_promotion
-from training.promotion_plots import draw_gains, draw_losses, draw_reliability, draw_week
+from training.promotion.plots import draw_gains, draw_losses, draw_reliability, draw_week
 
 DEMAND_FILES = {
     "error_by_horizon_and_level.png",

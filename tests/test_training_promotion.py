@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.door.tables import build_tables
 from features.errors import ArtifactError, NotEnoughData
 from features.progress import Silent
 from features.project import load_project
-from features.tables import build_tables
-from models.histories import Histories
-from training.promotion import (
+from models.promotion.histories import Histories
+from training.promotion.steps import (
     PromotionModel,
     SliceReader,
     backtest_promotion,

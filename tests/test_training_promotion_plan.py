@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import NotEnoughData
-from training.promotion_plan import plan_folds
+from training.promotion.plan import plan_folds
 
 
 def day(text):

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from features.errors import NotEnoughData
-from models.histories import Outcomes
-from training.promotion_scores import (
+from models.promotion.histories import Outcomes
+from training.promotion.scores import (
     GROUPS,
     build_reliability,
     build_scores,

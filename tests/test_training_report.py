@@ -15,7 +15,7 @@ from features.progress import Silent
 from features.project import Project, load_project
 from tests.training_evidence import SCRIPT, make_demand_evidence, make_promotion_evidence
 from training.chapters import Grid, make_grid, write_gain, write_number, write_percent
-from training.demand_scores import score_forecasts
+from training.demand.scores import score_forecasts
 from training.lifecycle import Trained, promote, train, write_evidence
 from training.recipes import RECIPES
 from training.report import write_report

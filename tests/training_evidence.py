@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from models.quantiles import QUANTILE_NAMES
-from training.demand_scores import score_forecasts
+from models.demand.quantiles import QUANTILE_NAMES
+from training.demand.scores import score_forecasts
 
 ORIGINS = ("2025-03-02", "2025-03-16")  # Sundays
 SCRIPT = "<script>alert('x')</script>"

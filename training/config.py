@@ -32,7 +32,7 @@ class DemandGates(Settings):
 class DemandSettings(Settings):
     """`[demand]`: how demand is forecast and judged."""
 
-    frequency: Literal["day", "week", "month"] = "day"
+    frequency: Literal["day", "week", "month", "quarter"] = "day"
     horizon_days: int = Field(default=28, ge=1)
     origins: int = Field(default=6, ge=2)
     step_days: int | None = Field(default=None, ge=1)

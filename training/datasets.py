@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.customers import customer_features, write_customer_features
-from features.dialect import to_utc
+from features.customer.customers import customer_features, write_customer_features
+from features.customer.dialect import to_utc
 from features.engine import open_engine
-from features.panel import Panel
 from features.project import Project
+from features.region.panel import Panel
 from training.config import PromotionSettings
-from training.demand import load_panel
-from training.promotion import SliceReader
+from training.demand.steps import load_panel
+from training.promotion.steps import SliceReader
 
 
 def build_datasets(project: Project, as_of: datetime | None) -> Iterator[tuple[Path, int]]:

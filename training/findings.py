@@ -9,8 +9,8 @@ import pandas as pd
 
 from features.errors import NotEnoughData
 from features.schema import ALL
-from models.quantiles import QUANTILE_NAMES
-from training.demand_calibration import ALMANAC
+from models.demand.quantiles import QUANTILE_NAMES
+from training.demand.calibration import ALMANAC
 from training.gates import DEMAND_BASELINES
 
 PUBLISHED = ALMANAC

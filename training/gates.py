@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from training.config import DemandGates, PromotionGates
-from training.demand_calibration import ALMANAC as PUBLISHED
-from training.demand_scores import EVERY
+from training.demand.calibration import ALMANAC as PUBLISHED
+from training.demand.scores import EVERY
 
 DEMAND_BASELINES = ("seasonal_naive", "seasonal_mean")
 PROMOTION_BASELINES = ("best_global_hour", "customer_histogram")

@@ -1,6 +1,6 @@
 """Pictures of what a training found, as PNG files named by what they show.
 
-The pictures are drawn by `training.demand_plots` and `training.promotion_plots`; here they are put
+The pictures are drawn by `training.demand.plots` and `training.promotion.plots`; here they are put
 on figures. The same figures go to MLflow, into the report and into the notebooks.
 """
 
@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.demand_plots import (
+from training.demand.plots import (
     draw_coverage,
     draw_error_by_horizon,
     draw_error_by_level,
@@ -24,7 +24,7 @@ from training.demand_plots import (
 from training.findings import PUBLISHED, pick_series, score_regions
 from training.palette import draw_png, label_axes, list_names, open_figure, show_percent
 from training.palette import write_plainly as plainly
-from training.promotion_plots import draw_gains, draw_losses, draw_reliability
+from training.promotion.plots import draw_gains, draw_losses, draw_reliability
 
 Tables = Mapping[str, pd.DataFrame]
 _MOST_BARS = 15

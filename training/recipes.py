@@ -10,20 +10,25 @@ import pandas as pd
 
 from features.progress import Progress
 from features.project import Project
-from models.demand_model import DemandModel
+from models.demand.model import DemandModel
 from training.config import DemandSettings, PromotionSettings
-from training.demand import (
+from training.demand.scores import SCORES
+from training.demand.steps import (
     DemandBacktest,
     backtest_demand,
     fit_demand,
     forecast_demand,
     load_panel,
 )
-from training.demand_scores import SCORES
 from training.gates import Verdict, judge_demand, judge_promotion
 from training.lifecycle import Recipe, Tables, Trained
 from training.plots import plot_demand, plot_promotion
-from training.promotion import PromotionBacktest, SliceReader, backtest_promotion, fit_promotion
+from training.promotion.steps import (
+    PromotionBacktest,
+    SliceReader,
+    backtest_promotion,
+    fit_promotion,
+)
 from training.tracking import FoldRecord
 
 FORECASTS_FILE = "forecasts.parquet"

@@ -14,11 +14,11 @@ from features.errors import NotTrained
 from features.project import Project
 from training.chapters import Chapter, Grid, Section, write_number
 from training.config import DemandSettings
-from training.demand_chapter import write_demand_chapter
+from training.demand.chapter import write_demand_chapter
 from training.gates import Verdict
 from training.lifecycle import read_evidence
 from training.palette import draw_png
-from training.promotion_chapter import write_promotion_chapter
+from training.promotion.chapter import write_promotion_chapter
 from training.provenance import Provenance, read_provenance
 from training.recipes import RECIPES
 

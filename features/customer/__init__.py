@@ -1,0 +1,1 @@
+"""Per-customer features: declared once, read as SQL and as a fold."""

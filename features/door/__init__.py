@@ -1,0 +1,1 @@
+"""The door: tables as their owner keeps them, read, checked and made canonical."""

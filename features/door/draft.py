@@ -1,0 +1,155 @@
+"""`almanac init`: a project file drafted from a look at the user's own files."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from features.door.first_look import Look, look_at
+from features.door.guesses import HORIZON_DAYS, looked_for
+from features.schema import EVENTS, SALES, Sales
+
+PLANNED = (Sales.IS_PROMOTED, Sales.DISPLAY, Sales.MAILER)
+PRICES = (Sales.PRICE, Sales.BASE_PRICE)
+
+
+def draft_project(
+    *, sales: Path | None, orders: Path | None, name: str, folder: Path | None = None
+) -> str:
+    """Write a commented project file for one or two files of the user's.
+
+    Parameters
+    ----------
+    sales : Path, optional
+        Units per store, product and day, week, month or quarter: CSV or Parquet.
+    orders : Path, optional
+        One row per order or line, with customer and timestamp.
+    name : str
+        What the project is called.
+    folder : Path, optional
+        Where the project file will lie; paths are then written relative to it, else in full.
+
+    Returns
+    -------
+    str
+        TOML that loads; it also builds, unless a comment in it says what is still missing.
+
+    Raises
+    ------
+    SourceError
+        If a file is not there or cannot be read.
+    """
+    looks = []
+    with tempfile.TemporaryDirectory(prefix="almanac-init-") as scratch:
+        for table, path in ((SALES, sales), (EVENTS, orders)):
+            if path is not None:
+                looks.append(look_at(table, path, Path(scratch) / table.name))
+    lines = _project_lines(name)
+    for look in looks:
+        lines += _table_lines(look, folder)
+    for look in looks:
+        lines += _demand_lines(look) if look.table is SALES else _promotion_lines()
+    return "\n".join(lines) + "\n"
+
+
+def _project_lines(name: str) -> list[str]:
+    return [
+        "# Drafted by `almanac init`. Change any line; `almanac check` says what is wrong.",
+        "",
+        "[project]",
+        f"name = {_text(name)}",
+        "# The IANA time zone that most customers and stores live in, such as America/New_York.",
+        'time_zone = "UTC"',
+        "# For public holidays: ISO 3166 country and, if one fits all, its subdivision.",
+        '# country = "US"',
+        '# subdivision = "NY"',
+    ]
+
+
+def _table_lines(look: Look, folder: Path | None) -> list[str]:
+    table, settings = look.table, look.settings
+    mapped = settings["columns"]
+    lines = ["", f"[tables.{table.name}]", f"path = {_text(_shown(settings['path'], folder))}"]
+    lines += [f"# {line}" for note in look.notes for line in note.splitlines()]
+    lines += [
+        f"{key} = {_text(settings[key])}" for key in ("encoding", "on_duplicate") if key in settings
+    ]
+    if "naive_time_zone" in settings:
+        lines += [
+            "# The timestamps state no offset. Where does their clock hang? If not in UTC, name",
+            "# the time zone: send times are hours of the customer's day.",
+            f"naive_time_zone = {_text(settings['naive_time_zone'])}",
+        ]
+    lines += ["", f"[tables.{table.name}.columns]  # ours = theirs"]
+    lines += [f"{ours} = {_text(theirs)}" for ours, theirs in mapped.items()]
+    present = {name.lower() for name in look.names}
+    lines += [
+        f'{column.name} = ""  # the file has a column of this name that is something else'
+        for column in table.columns
+        if column.name in present and column.name not in mapped
+    ]
+    for column in table.columns:
+        if column.is_required and column.name not in mapped:
+            lines += [
+                f"# TO DO: {column.name} = ?",
+                f"#   looked for: {', '.join(looked_for(column))}",
+                f"#   the file has: {', '.join(look.names)}",
+            ]
+    if table is SALES and not {Sales.REGION_ID, Sales.PRODUCT_ID} <= set(mapped):
+        lines.append(
+            "# If all of it is one region or one product, put in [tables.sales]: "
+            'defaults = { region_id = "everywhere" }'
+        )
+    lines += [f"# {name}: {reason}" for name, reason in look.dropped.items()]
+    unused = [n for n in look.names if n not in mapped.values() and n not in look.dropped]
+    if unused:
+        lines.append(f"# not used: {', '.join(unused)}")
+    absent = [c.name for c in table.columns if not c.is_required and c.name not in mapped]
+    lines.append(f"# could be named too: {', '.join(absent)}")
+    return lines
+
+
+def _demand_lines(look: Look) -> list[str]:
+    mapped = look.settings["columns"]
+    lines = ["", "[demand]"]
+    if look.first is not None:
+        lines.append(f"# The history goes from {look.first} to {look.last}.")
+    lines += [
+        f'frequency = "{look.frequency}"  # day, week, month or quarter',
+        f"horizon_days = {HORIZON_DAYS[look.frequency]}  # how far ahead, always in days",
+        "origins = 6  # from how many past dates the models are judged",
+    ]
+    planned = [name for name in PLANNED if name in mapped]
+    prices = [name for name in PRICES if name in mapped]
+    if planned or prices:
+        lines += [
+            "# Columns of sales that are decided before the period begins. To forecast with them,",
+            "# add rows after the last sale with these filled and units empty.",
+            f"known_ahead = {json.dumps(planned)}",
+        ]
+    if prices:
+        lines.append(f"# Are coming prices decided too? Then add {', '.join(prices)}.")
+    return lines
+
+
+def _promotion_lines() -> list[str]:
+    return [
+        "",
+        "[promotion]",
+        "half_life_days = 120  # habits count half after this many days",
+        "label_days = 28  # how many days a model is judged on",
+    ]
+
+
+def _shown(path: str, folder: Path | None) -> str:
+    if folder is None:
+        return path
+    try:
+        return str(Path(path).relative_to(folder.resolve()))
+    except ValueError:
+        return path
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)

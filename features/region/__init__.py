@@ -1,0 +1,1 @@
+"""The region × product panel: calendars, hierarchies, and what is known at an origin."""

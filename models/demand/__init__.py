@@ -1,0 +1,1 @@
+"""How much of what each region will want: members, blend, intervals."""

@@ -1,0 +1,1 @@
+"""When to reach a customer: activity, receptivity, calibration, schedule."""

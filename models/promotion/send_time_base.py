@@ -1,0 +1,168 @@
+"""What a send-time model is: one question, one unit, calibration, chunks, evidence and files.
+
+Every model answers the same question in the same units: P(active at least once in local slot s of
+a week), s = 0 to 167. It is built as 1 − exp(−level × share): how many slots of a week a customer
+is active in, times how that spreads over the week, then calibrated on weeks later than those the
+model was fitted on. What does not depend on the slot is evaluated once per customer.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from features.errors import NotEnoughData
+from features.schema import SLOTS_PER_WEEK
+from models.promotion.calibration import IDENTITY, Calibration, fit_calibration
+from models.promotion.evidence import describe_evidence
+from models.promotion.histories import Histories, Outcomes
+
+CHUNK_ROWS = 8192
+"""Customers that are scored at once: 168 probabilities each, some 11 MB a chunk and array."""
+MODEL_FILE = "send_time.json"
+MAX_CALIBRATION_CUSTOMERS = 20_000
+"""Customers that the calibration is fitted on: 3.4 million cells."""
+
+
+class SendTimeModel(BaseEstimator):  # type: ignore[misc]
+    """What all send-time models share: calibration, chunks, evidence and files.
+
+    A subclass has `_fit`, `_predict_raw`, `weights` and its fitted state as JSON.
+    """
+
+    name: ClassVar[str]
+    is_fitted_: bool
+    calibration_: Calibration
+
+    def fit(self, histories: Histories, outcomes: Outcomes) -> Self:
+        """Fit to histories as of a cut-off and to the activity that followed them.
+
+        Parameters
+        ----------
+        histories : Histories
+            n customers as of a cut-off.
+        outcomes : Outcomes
+            The same customers in the same order, in the weeks after it.
+
+        Raises
+        ------
+        NotEnoughData
+            If there is no customer, or none was active.
+        """
+        check_pair(histories, outcomes)
+        if len(histories) == 0 or histories.events.sum() == 0:
+            raise NotEnoughData(
+                f"send times: expected at least one customer with activity before the cut-off, "
+                f"got {len(histories)} customers without any; give more history"
+            )
+        self._fit(histories, outcomes)
+        self.calibration_ = IDENTITY
+        self.is_fitted_ = True
+        return self
+
+    def calibrate(self, histories: Histories, outcomes: Outcomes) -> Self:
+        """Fit the isotonic calibration on a slice later than the one the model was fitted on."""
+        check_pair(histories, outcomes)
+        check_is_fitted(self)
+        step = max(1, -(-len(histories) // MAX_CALIBRATION_CUSTOMERS))
+        some, after = (
+            histories.take(slice(None, None, step)),
+            outcomes.take(slice(None, None, step)),
+        )
+        self.calibration_ = fit_calibration(
+            self._predict_raw(some), after.weeks_active.toarray(), n_trials=after.n_weeks
+        )
+        return self
+
+    def predict(self, histories: Histories) -> np.ndarray:
+        """Return P(active in slot) of every customer and slot, float64 of shape (n, 168)."""
+        probability = np.empty((len(histories), SLOTS_PER_WEEK))
+        done = 0
+        for chunk in self.predict_chunks(histories):
+            probability[done : done + len(chunk)] = chunk
+            done += len(chunk)
+        return probability
+
+    def predict_chunks(
+        self, histories: Histories, *, rows: int = CHUNK_ROWS
+    ) -> Iterator[np.ndarray]:
+        """Yield what `predict` returns, some `rows` customers at a time, so that memory is flat."""
+        check_is_fitted(self)
+        for start in range(0, len(histories), rows):
+            raw = self._predict_raw(histories.take(slice(start, start + rows)))
+            yield self.calibration_.predict(raw)
+
+    def explain(self, histories: Histories, *, segment_word: str = "region") -> pd.DataFrame:
+        """Return what each customer's hours rest on, by `models.promotion.evidence`."""
+        check_is_fitted(self)
+        return describe_evidence(histories, self.weights(histories), segment_word=segment_word)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the fitted model as plain files; `load_send_time` makes the same model of them."""
+        check_is_fitted(self)
+        document = {
+            "model": self.name,
+            "parameters": self.get_params(),
+            "calibration": self.calibration_.to_json(),
+            "fitted": self._to_json(),
+        }
+        return {MODEL_FILE: json.dumps(document, sort_keys=True).encode()}
+
+    def restore(self, files: Mapping[str, bytes]) -> Self:
+        """Take over the fitted state that `to_files` wrote."""
+        document = json.loads(files[MODEL_FILE])
+        self._from_json(document["fitted"])
+        self.calibration_ = Calibration.from_json(document["calibration"])
+        self.is_fitted_ = True
+        return self
+
+    @abstractmethod
+    def weights(self, histories: Histories) -> np.ndarray:
+        """Return what the hours rest on, shape (n, 3): own history, segment, global."""
+
+    @abstractmethod
+    def _fit(self, histories: Histories, outcomes: Outcomes) -> None: ...
+
+    @abstractmethod
+    def _predict_raw(self, histories: Histories) -> np.ndarray: ...
+
+    @abstractmethod
+    def _to_json(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _from_json(self, fitted: Mapping[str, Any]) -> None: ...
+
+
+def to_probability(level: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return P(active in slot) of a Poisson week.
+
+    Parameters
+    ----------
+    level : array of shape (n,)
+        Expected active slots a week.
+    share : array of shape (n, 168)
+        How they spread; rows sum to 1.
+
+    Returns
+    -------
+    array of shape (n, 168)
+        1 − exp(−level × share).
+    """
+    return np.asarray(-np.expm1(-level[:, None] * share))
+
+
+def check_pair(histories: Histories, outcomes: Outcomes) -> None:
+    """Raise ValueError if histories and outcomes are not of the same customers."""
+    if outcomes.weeks_active.shape != (len(histories), SLOTS_PER_WEEK):
+        raise ValueError(
+            f"outcomes have shape {outcomes.weeks_active.shape}, "
+            f"expected ({len(histories)}, {SLOTS_PER_WEEK}) as the histories; "
+            "make them with Outcomes.from_table(…, histories.customer_id)"
+        )

@@ -1,0 +1,1 @@
+"""Demand from a project file: backtested, calibrated, scored, shown."""

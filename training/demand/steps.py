@@ -1,0 +1,272 @@
+"""Demand from a project file: backtest it, fit it, forecast with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from features.engine import open_engine
+from features.progress import Progress
+from features.project import Project
+from features.region.calendars import Place, find_places
+from features.region.frequency import FREQUENCIES, build_buckets, count_periods
+from features.region.panel import Panel, build_panel
+from models.demand.boosting import LightGBMDemand
+from models.demand.coherent import MEMBERS
+from models.demand.model import DemandModel
+from models.demand.prophet_totals import ProphetTotals
+from models.demand.quantiles import QUANTILE_NAMES
+from training.config import DemandSettings
+from training.demand.calibration import (
+    ALMANAC,
+    CalibratedFold,
+    calibrate_folds,
+    learn_calibration,
+    learn_upper,
+)
+from training.demand.fold_runs import Recipe, fit_lightgbm, fit_prophet, run_folds
+from training.demand.scores import score_forecasts
+from training.folds import Folds, make_folds
+
+FORECAST_COLUMNS = (
+    "origin", "level", "region", "product", "date", "bucket", "units", "mean",
+    *QUANTILE_NAMES, "model",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DemandBacktest:
+    """What a backtest found.
+
+    Attributes
+    ----------
+    scores : DataFrame
+        model, level, bucket, wape, bias, mase, rmsse, pinball, coverage_80, coverage_95, n_rows;
+        of the scored folds together.
+    fold_scores : DataFrame
+        The same by origin.
+    forecasts : DataFrame
+        `FORECAST_COLUMNS`; every model's forecasts at every level in the scored folds.
+    weights : DataFrame
+        bucket, member, weight: the blend that the final model uses.
+    notes : tuple of str
+        What was given up or left out, and why.
+    folds : tuple of CalibratedFold
+        What the final fit calibrates from.
+    """
+
+    scores: pd.DataFrame
+    fold_scores: pd.DataFrame
+    forecasts: pd.DataFrame
+    weights: pd.DataFrame
+    notes: tuple[str, ...]
+    folds: tuple[CalibratedFold, ...]
+
+
+def load_panel(
+    project: Project, origin: date | None = None, horizon_days: int | None = None
+) -> Panel:
+    """Build the panel of a project, at the end of its sales or at an earlier origin.
+
+    Raises
+    ------
+    NotEnoughData
+        If the origin lies outside the sales, or nothing was sold up to it.
+    ProjectError
+        If the dates are not of the project's frequency.
+    """
+    settings = project.section("demand", DemandSettings)
+    with open_engine(project.settings.threads, project.settings.memory_limit) as engine:
+        return build_panel(
+            engine,
+            project.workspace,
+            origin=origin,
+            horizon_days=horizon_days or settings.horizon_days,
+            frequency=FREQUENCIES[settings.frequency],
+            known_ahead=settings.known_ahead,
+            country=project.settings.country,
+            subdivision=project.settings.subdivision,
+        )
+
+
+def backtest_demand(
+    project: Project,
+    progress: Progress,
+    *,
+    panel: Panel | None = None,
+    horizon_days: int | None = None,
+) -> DemandBacktest:
+    """Forecast from rolling origins, refitting at each, and score what came.
+
+    The early folds only calibrate; every scored fold's weights and intervals come from outcomes
+    that were known at its origin. All models are scored on the same rows, Prophet on the totals
+    of regions only.
+
+    Parameters
+    ----------
+    project : Project
+    progress : Progress
+        Told fold by fold.
+    panel : Panel, optional
+        From `load_panel`, whose origin is where the backtest ends; by default the whole sales.
+    horizon_days : int, optional
+        Instead of the project's.
+
+    Returns
+    -------
+    DemandBacktest
+
+    Raises
+    ------
+    NotEnoughData
+        If the history has no room for two origins.
+    """
+    settings = project.section("demand", DemandSettings)
+    panel = load_panel(project, horizon_days=horizon_days) if panel is None else panel
+    placed = _place_folds(panel, settings, horizon_days or settings.horizon_days)
+    notes = _collect_notes(panel, placed)
+    for note in notes:
+        progress.say(note)
+    recipe = _make_recipe(project, settings, panel, horizon_days)
+    folds = calibrate_folds(panel, run_folds(panel, placed.folds, recipe, progress), progress)
+    scored = [fold.forecasts for fold in folds if fold.raw.fold.is_scored]
+    forecasts = pd.concat(scored, ignore_index=True)
+    weights = learn_calibration(folds, panel.origin_period).weights
+    return DemandBacktest(
+        scores=score_forecasts(forecasts),
+        fold_scores=score_forecasts(forecasts, by_origin=True),
+        forecasts=forecasts[list(FORECAST_COLUMNS)],
+        weights=_tabulate_weights(weights),
+        notes=notes,
+        folds=tuple(folds),
+    )
+
+
+def fit_demand(
+    project: Project,
+    progress: Progress,
+    *,
+    origin: date | None = None,
+    horizon_days: int | None = None,
+    backtest: DemandBacktest | None = None,
+    panel: Panel | None = None,
+) -> DemandModel:
+    """Fit on everything up to the origin, calibrated from the folds of a backtest before it.
+
+    Parameters
+    ----------
+    project : Project
+    progress : Progress
+    origin : date, optional
+        By default the last date of the sales.
+    horizon_days : int, optional
+        Instead of the project's.
+    backtest : DemandBacktest, optional
+        Of the same panel and horizon; made here if there is none.
+    panel : Panel, optional
+        From `load_panel` with the same origin and horizon.
+
+    Returns
+    -------
+    DemandModel
+
+    Raises
+    ------
+    NotEnoughData
+        If the history up to the origin has no room for a backtest.
+    """
+    settings = project.section("demand", DemandSettings)
+    panel = load_panel(project, origin, horizon_days) if panel is None else panel
+    if backtest is None:
+        backtest = backtest_demand(project, progress, panel=panel, horizon_days=horizon_days)
+    recipe = _make_recipe(project, settings, panel, horizon_days)
+    last = panel.origin_period
+    lightgbm = fit_lightgbm(panel, last, recipe)
+    progress.say(f"fitted LightGBM for {len(lightgbm)} horizon buckets")
+    return DemandModel(
+        frequency=settings.frequency,
+        horizon=recipe.horizon,
+        lightgbm=lightgbm,
+        prophet=fit_prophet(panel, last, recipe),
+        calibration=learn_calibration(backtest.folds, last),
+        upper=learn_upper(backtest.folds, ALMANAC, last),
+    )
+
+
+def forecast_demand(
+    project: Project,
+    model: DemandModel,
+    *,
+    origin: date | None = None,
+    horizon_days: int | None = None,
+) -> pd.DataFrame:
+    """Forecast every level with a fitted model from the project's tables as they are now.
+
+    Returns
+    -------
+    DataFrame
+        The published layout, `models.demand.model.COLUMNS`.
+    """
+    panel = load_panel(project, origin, horizon_days)
+    days = horizon_days or project.section("demand", DemandSettings).horizon_days
+    return model.forecast(panel, count_periods(panel.frequency, days))
+
+
+def _place_folds(panel: Panel, settings: DemandSettings, horizon_days: int) -> Folds:
+    frequency = panel.frequency
+    horizon = count_periods(frequency, horizon_days)
+    step = horizon if settings.step_days is None else count_periods(frequency, settings.step_days)
+    return make_folds(
+        panel.first_period,
+        panel.origin_period,
+        horizon=horizon,
+        count=settings.origins,
+        step=step,
+        min_history=frequency.min_history,
+    )
+
+
+def _collect_notes(panel: Panel, placed: Folds) -> tuple[str, ...]:
+    notes = [placed.note] if placed.note else []
+    if len(panel.skipped):
+        first = panel.skipped.iloc[0]
+        notes.append(
+            f"{len(panel.skipped)} series are not forecast, such as {first['region_id']} / "
+            f"{first['product_id']}: {first['reason']}"
+        )
+    return tuple(notes)
+
+
+def _make_recipe(
+    project: Project, settings: DemandSettings, panel: Panel, horizon_days: int | None
+) -> Recipe:
+    horizon = count_periods(panel.frequency, horizon_days or settings.horizon_days)
+    seed, threads = project.settings.seed, project.settings.threads
+    prophet = ProphetTotals(frequency=settings.frequency, seed=seed, jobs=threads)
+    regions = sorted(panel.series["region_id"].unique())
+    places = find_places(
+        pd.read_parquet(project.workspace.table("regions")),
+        regions,
+        Place(project.settings.country, project.settings.subdivision),
+    )
+    return Recipe(
+        buckets=build_buckets(panel.frequency, horizon),
+        horizon=horizon,
+        make_lightgbm=lambda: LightGBMDemand(**settings.lightgbm.model_dump(), seed=seed),
+        prophet=prophet if settings.use_prophet else None,
+        places=dict(zip(regions, places, strict=True)),
+        workers=threads,
+    )
+
+
+def _tabulate_weights(weights: Mapping[str, Any]) -> pd.DataFrame:
+    rows = [
+        {"bucket": bucket, "member": member, "weight": float(weight)}
+        for bucket, values in weights.items()
+        for member, weight in zip(MEMBERS, values, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["bucket", "member", "weight"])

@@ -1,0 +1,1 @@
+"""Promotion timing from a project file: backtested, chosen, scored, shown."""

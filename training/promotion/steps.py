@@ -1,0 +1,158 @@
+"""Training of send times: the backtest, and the model that is published.
+
+Every model sees the same customers, those with activity before the cut-off, and the same three
+windows: fitted on one, calibrated on the next, tested on the one after.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+import numpy as np
+
+from features.customer.dialect import to_utc
+from features.progress import Progress
+from features.project import Project
+from models.promotion.send_time import (
+    BestGlobalHour,
+    CustomerHistogram,
+    EmpiricalBayes,
+    LightGBMSendTime,
+)
+from models.promotion.send_time_base import SendTimeModel
+from training.config import PromotionSettings
+from training.promotion.backtest import PromotionBacktest, score_fold, summarise_folds
+from training.promotion.model import PromotionModel
+from training.promotion.plan import Plan, plan_folds
+from training.promotion.slices import SliceReader
+
+__all__ = [
+    "PromotionBacktest",
+    "PromotionModel",
+    "SliceReader",
+    "backtest_promotion",
+    "fit_promotion",
+    "make_models",
+]
+
+
+def make_models(settings: PromotionSettings, *, threads: int, seed: int) -> list[SendTimeModel]:
+    """Return the models that are compared, unfitted, simplest first."""
+    trees = settings.lightgbm
+    half_life = settings.half_life_days
+    return [
+        BestGlobalHour(),
+        CustomerHistogram(half_life_days=half_life),
+        EmpiricalBayes(half_life_days=half_life),
+        LightGBMSendTime(
+            rounds=trees.rounds,
+            learning_rate=trees.learning_rate,
+            leaves=trees.leaves,
+            min_rows_in_leaf=trees.min_rows_in_leaf,
+            half_life_days=half_life,
+            threads=threads,
+            seed=seed,
+        ),
+    ]
+
+
+def backtest_promotion(
+    project: Project,
+    progress: Progress,
+    *,
+    settings: PromotionSettings | None = None,
+    reader: SliceReader | None = None,
+) -> PromotionBacktest:
+    """Score every model on rolling test windows, point in time.
+
+    Parameters
+    ----------
+    project : Project
+        Its canonical tables must have been built.
+    progress : Progress
+        Told after every fold.
+    settings : PromotionSettings, optional
+        By default the project's section `[promotion]`.
+    reader : SliceReader, optional
+        To share what was read with `fit_promotion`; of the same half-life.
+
+    Raises
+    ------
+    NotEnoughData
+        If the history is shorter than four weeks, or a window is silent.
+    """
+    settings = settings or project.section("promotion", PromotionSettings)
+    if reader is None:
+        with SliceReader(project, half_life_days=settings.half_life_days) as own:
+            return backtest_promotion(project, progress, settings=settings, reader=own)
+    plan = _plan(reader, settings, None)
+    for note in plan.notes:
+        progress.say(f"promotion: {note}")
+    results = []
+    for number, fold in enumerate(progress.track(plan.folds, "Backtest promotion"), start=1):
+        models = make_models(settings, threads=project.settings.threads, seed=project.settings.seed)
+        results.append(score_fold(number, fold, plan.n_weeks, models, reader))
+    return summarise_folds(results, plan.notes, np.random.default_rng(project.settings.seed))
+
+
+def fit_promotion(
+    project: Project,
+    as_of: datetime | None,
+    progress: Progress,
+    *,
+    model: str = LightGBMSendTime.name,
+    settings: PromotionSettings | None = None,
+    reader: SliceReader | None = None,
+) -> PromotionModel:
+    """Fit and calibrate the model that is published, on the last two label windows.
+
+    Parameters
+    ----------
+    project : Project
+        Its canonical tables must have been built.
+    as_of : datetime or None
+        Cut-off in UTC: nothing from it on is read. None for all there is.
+    progress : Progress
+    model : str
+        Name of the model, such as `PromotionBacktest.best`.
+    settings, reader
+        As for `backtest_promotion`.
+
+    Raises
+    ------
+    NotEnoughData
+        If the history is shorter than four weeks, or a window is silent.
+    """
+    settings = settings or project.section("promotion", PromotionSettings)
+    if reader is None:
+        with SliceReader(project, half_life_days=settings.half_life_days) as own:
+            return fit_promotion(
+                project, as_of, progress, model=model, settings=settings, reader=own
+            )
+    plan = _plan(reader, settings, as_of)
+    candidates = make_models(settings, threads=project.settings.threads, seed=project.settings.seed)
+    chosen = {candidate.name: candidate for candidate in candidates}[model]
+    chosen.fit(*reader.read_slice(plan.final.fit, plan.n_weeks))
+    chosen.calibrate(*reader.read_slice(plan.final.calibration, plan.n_weeks))
+    cutoff = to_utc(as_of) if as_of else _next_midnight(reader.read_span()[1])
+    profiles = reader.read_profiles(cutoff)
+    progress.say(f"promotion: {model} fitted, with the profiles of {len(profiles):,} customers")
+    configuration = {
+        "model": model,
+        "parameters": chosen.get_params(),
+        "fitted_on": plan.final.fit.isoformat(),
+        "calibrated_on": plan.final.calibration.isoformat(),
+        "label_weeks": plan.n_weeks,
+        "notes": list(plan.notes),
+    }
+    return PromotionModel(chosen, profiles, cutoff, project.settings.time_zone, configuration)
+
+
+def _plan(reader: SliceReader, settings: PromotionSettings, as_of: datetime | None) -> Plan:
+    first, last = reader.read_span()
+    end = to_utc(as_of) if as_of else datetime.combine(last.date(), time())
+    return plan_folds(first, end, label_days=settings.label_days, n_folds=settings.folds)
+
+
+def _next_midnight(moment: datetime) -> datetime:
+    return datetime.combine(moment.date(), time()) + timedelta(days=1)
