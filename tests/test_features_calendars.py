@@ -8,7 +8,7 @@ import pytest
 
 from features.errors import UnknownName
 from features.region.calendars import Place, build_calendar, build_holidays, find_places
-from features.region.frequency import DAY, MONTH, WEEK
+from features.region.frequency import DAY, MONTH, QUARTER, WEEK
 
 
 def days(start: str, count: int, step: int = 1) -> np.ndarray:
@@ -59,6 +59,17 @@ def test_months_count_their_days():
     assert calendar["days_in_month"].tolist() == [29, 31]
     assert calendar["weekend_days"].tolist() == [8, 10]
     assert calendar["holidays_in_month"].tolist() == [1, 0]
+
+
+def test_quarters_count_their_days_and_holidays():
+    quarters = np.array(["2024-01-01", "2024-10-01"], dtype="datetime64[D]")
+    calendar = build_calendar(quarters, QUARTER, Place("US"))
+    assert calendar["month"].tolist() == [1, 10]
+    assert calendar["days_in_quarter"].tolist() == [91, 92]
+    assert calendar["weekend_days"].tolist() == [26, 26]
+    # New Year, Martin Luther King, Washington; Columbus, Veterans, Thanksgiving, Christmas.
+    assert calendar["holidays_in_quarter"].tolist() == [3, 4]
+    assert "week_of_year" not in calendar
 
 
 def test_a_region_takes_the_place_of_its_nearest_ancestor():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from features.engine import open_engine
 from features.errors import NotEnoughData, ProjectError, UnknownName
 from features.region.design import build_forecast_design, build_training_design
-from features.region.frequency import DAY, MONTH, WEEK, Bucket, build_buckets
+from features.region.frequency import DAY, MONTH, QUARTER, WEEK, Bucket, build_buckets
 from features.region.panel import Panel, build_panel
 from features.region.totals import build_node_scales, build_region_totals
 from tests.sales_tables import make_sales, write_tables
@@ -229,6 +229,20 @@ def test_a_month_without_a_row_is_missing(engine, tmp_path):
     assert len(found) == 32
 
 
+def test_quarters_may_be_dated_anywhere_within_and_are_read_as_their_first_day(engine, tmp_path):
+    starts = make_sales(regions=1, products=1, periods=20, freq="QS")
+    starts = starts.assign(units=starts["units"] + 1)
+    ends = starts.assign(date=pd.date_range("2024-01-01", periods=20, freq="QE").date)
+    for folder, sales in ((tmp_path / "starts", starts), (tmp_path / "ends", ends)):
+        panel = panel_of(engine, folder, sales, origin=None, horizon_days=365, frequency=QUARTER)
+        found = history(panel, "r0", "p0")
+        assert found["units"].tolist()[:20] == starts["units"].tolist()
+        assert str(found.index[-1].date()) == "2029-10-01"
+        design = build_forecast_design(panel, panel.origin_period, Bucket(3, 4), 4)
+        # The same quarter a year before.
+        assert design.baselines["naive"].tolist() == starts["units"].tolist()[-2:]
+
+
 def test_dates_of_another_frequency_are_refused(engine, tmp_path):
     daily, weekly = make_sales(periods=60), make_sales(periods=20, freq="W-WED")
     with pytest.raises(ProjectError, match="got dates on 7 weekdays"):
@@ -237,6 +251,8 @@ def test_dates_of_another_frequency_are_refused(engine, tmp_path):
         panel_of(engine, tmp_path, weekly, origin=None)
     with pytest.raises(ProjectError, match="expected one row per month, got 31"):
         panel_of(engine, tmp_path, daily, origin=None, frequency=MONTH)
+    with pytest.raises(ProjectError, match="expected one row per quarter, got 60"):
+        panel_of(engine, tmp_path, daily, origin=None, frequency=QUARTER)
 
 
 def test_origins_outside_the_sales_are_refused(engine, tmp_path):

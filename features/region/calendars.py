@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -97,7 +97,7 @@ def build_calendar(dates: Days, frequency: Frequency, place: Place) -> pd.DataFr
     if frequency.name == "day":
         columns["weekday"] = days.day_of_week.to_numpy(np.float64)
     off = _holiday_days(dates, place)
-    describe = {
+    describe: dict[str, Callable[[Days, Days], dict[str, npt.NDArray[np.float64]]]] = {
         "day": _near_holidays,
         "week": _holidays_of_weeks,
         "month": partial(_days_of_months, months=1),
