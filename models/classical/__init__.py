@@ -1,0 +1,1 @@
+"""Classical forecasters of many series at once: exponential smoothing, Theta, Croston."""
