@@ -1,0 +1,1 @@
+"""Stock decisions from sample paths of demand: levels, orders, allocation, transfers, money."""
