@@ -22,6 +22,7 @@ class Kind(StrEnum):
     TEXT = "text"
     INTEGER = "integer"
     NUMBER = "number"
+    SIGNAL = "number or flag"
     BOOLEAN = "boolean"
     TIMESTAMP = "timestamp"
     DATE = "date"
@@ -101,6 +102,8 @@ class Sales:
     MAILER = "mailer"
     ON_HAND = "on_hand"
     IS_STOCK_OUT = "is_stock_out"
+    RETURNED_UNITS = "returned_units"
+    KNOWN_SINCE = "known_since"
 
 
 class Regions:
@@ -114,6 +117,7 @@ class Regions:
     SUBDIVISION = "subdivision"
     LATITUDE = "latitude"
     LONGITUDE = "longitude"
+    CLOSED_AT = "closed_at"
 
 
 class Products:
@@ -123,6 +127,7 @@ class Products:
     PARENT_ID = "parent_id"
     LEVEL = "level"
     NAME = "name"
+    DELISTED_AT = "delisted_at"
 
 
 class Stock:
@@ -404,6 +409,10 @@ SALES = Table(
         Column(
             Sales.IS_STOCK_OUT, Kind.BOOLEAN, synonyms=("is_stock_out", "stock_out", "stockout")
         ),
+        Column(
+            Sales.RETURNED_UNITS, Kind.NUMBER, minimum=0.0, synonyms=("returned_units", "returns")
+        ),
+        Column(Sales.KNOWN_SINCE, Kind.DATE, synonyms=("known_since", "planned_at")),
     ),
     references=((Sales.REGION_ID, "regions"), (Sales.PRODUCT_ID, "products")),
 )
@@ -432,6 +441,7 @@ REGIONS = Table(
             maximum=180.0,
             synonyms=("longitude", "lon", "lng"),
         ),
+        Column(Regions.CLOSED_AT, Kind.DATE, synonyms=("closed_at", "closing_date")),
     ),
 )
 
@@ -445,6 +455,7 @@ PRODUCTS = Table(
             Products.LEVEL, Kind.TEXT, is_nullable=False, default="product", synonyms=("level",)
         ),
         Column(Products.NAME, Kind.TEXT, synonyms=("name", "description", "product_name")),
+        Column(Products.DELISTED_AT, Kind.DATE, synonyms=("delisted_at", "discontinued_at")),
     ),
 )
 

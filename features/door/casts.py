@@ -98,6 +98,7 @@ def cast_sql(column: Column, raw: str, family: Family, zone: str | None) -> str:
         return _timestamp_sql(raw, family, zone or "UTC")
     readers = {
         Kind.NUMBER: _number_sql,
+        Kind.SIGNAL: _signal_sql,
         Kind.INTEGER: _integer_sql,
         Kind.BOOLEAN: _boolean_sql,
         Kind.DATE: _date_sql,
@@ -119,6 +120,7 @@ def engine_type_of(kind: Kind) -> str:
         Kind.ZONE: "VARCHAR",
         Kind.INTEGER: "BIGINT",
         Kind.NUMBER: "DOUBLE",
+        Kind.SIGNAL: "DOUBLE",
         Kind.BOOLEAN: "BOOLEAN",
         Kind.TIMESTAMP: "TIMESTAMP",
         Kind.DATE: "DATE",
@@ -145,6 +147,11 @@ def _number_sql(raw: str, family: Family) -> str:
     if family in (Family.INTEGER, Family.DECIMAL, Family.BOOLEAN):
         return f"CAST({raw} AS DOUBLE)"
     return "CAST(NULL AS DOUBLE)"
+
+
+def _signal_sql(raw: str, family: Family) -> str:
+    flag = f"CAST({_boolean_sql(raw, family)} AS DOUBLE)"
+    return f"coalesce({_number_sql(raw, family)}, {flag})"
 
 
 def _integer_sql(raw: str, family: Family) -> str:

@@ -150,7 +150,7 @@ def _flaws_of(staged: Staged, column: Column) -> list[Flaw]:
     ]
     if not column.is_nullable and staged.default_of(column) is None:
         flaws.append(Flaw(column, f"{raw} IS NULL", WrongType, "a value in every row"))
-    if column.kind is Kind.NUMBER:
+    if column.kind in (Kind.NUMBER, Kind.SIGNAL):
         flaws += _number_flaws(column, value)
     if column.choices:
         choices = ", ".join(f"'{choice}'" for choice in column.choices)

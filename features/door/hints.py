@@ -16,6 +16,7 @@ _EXPECTED = {
     Kind.ZONE: "an IANA time zone",
     Kind.INTEGER: "a whole number",
     Kind.NUMBER: "a number with a decimal point",
+    Kind.SIGNAL: "a number, or true or false",
     Kind.BOOLEAN: "true or false (also yes/no, 1/0)",
     Kind.DATE: "a date without a time, as 2024-01-31",
     Kind.TIMESTAMP: "a timestamp as 2024-01-31T18:30:00",

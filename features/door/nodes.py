@@ -74,7 +74,7 @@ def derived_sql(name: str, references: list[tuple[str, str]], time_zone: str) ->
         f"SELECT {column} AS {key} FROM {sql} WHERE {column} IS NOT NULL"
         for sql, column in references
     )
-    types = {Kind.NUMBER: "DOUBLE", Kind.TIMESTAMP: "TIMESTAMP"}
+    types = {Kind.NUMBER: "DOUBLE", Kind.TIMESTAMP: "TIMESTAMP", Kind.DATE: "DATE"}
     values = [
         column.name if column.name == key
         else f"CAST({known.get(column.name, 'NULL')} AS {types.get(column.kind, 'VARCHAR')}) "

@@ -2,22 +2,24 @@
 
 A target lies up to `bucket.last` periods after what is known of it, in training as in
 forecasting, so past columns are read `bucket.last` periods before the target and nothing after
-the origin can be reached.
+the origin can be reached. A plan is read as it was known then: in training at that same age, in
+forecasting at the origin.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.region.design_baselines import build_baselines
+from features.region.design_columns import describe_rows, row_of
 from features.region.frequency import Bucket
+from features.region.listing import explain_ended
 from features.region.panel import Panel
 
-Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 CATEGORIES = ("region", "product")
@@ -73,8 +75,7 @@ def build_training_design(
         to learn from before it.
     """
     series, periods = _rows_between(panel, panel.first_period, origin)
-    row = _row_of(panel, series, periods)
-    keep = np.isfinite(panel.units[row])
+    keep = np.isfinite(panel.units[row_of(panel, series, periods)])
     keep &= periods > panel.series["first_period"].to_numpy()[series]
     if max_rows is not None and keep.sum() > max_rows:
         oldest = np.sort(periods[keep])[-max_rows]
@@ -82,8 +83,38 @@ def build_training_design(
     return _build(panel, series[keep], periods[keep], bucket, None)
 
 
+def build_censored_design(panel: Panel, origin: int, bucket: Bucket) -> Design:
+    """Return the rows in which stock was out, up to the origin, as a training design has its rows.
+
+    A model that never saw them can say what would have been wanted there: the latent demand, at
+    least what was sold.
+
+    Parameters
+    ----------
+    panel : Panel
+        Built at `origin` or later.
+    origin : int
+        Period; nothing after it is read.
+    bucket : Bucket
+        Sets how old the past must be.
+
+    Returns
+    -------
+    Design
+        `units` is what was sold. The first row of a series is left out.
+    """
+    series, periods = _rows_between(panel, panel.first_period, origin)
+    row = row_of(panel, series, periods)
+    keep = panel.is_out[row] & (periods > panel.series["first_period"].to_numpy()[series])
+    design = _build(panel, series[keep], periods[keep], bucket, None)
+    return replace(design, units=panel.sold[row[keep]].astype(np.float64))
+
+
 def build_forecast_design(panel: Panel, origin: int, bucket: Bucket, horizon: int) -> Design:
-    """Return the rows to forecast: every series listed at the origin, every step of the bucket.
+    """Return the rows to forecast: every series that lives at the origin, every step of the bucket.
+
+    Those that were delisted or closed, or have been silent for too long, are left out
+    (`features.region.listing`).
 
     Parameters
     ----------
@@ -98,8 +129,10 @@ def build_forecast_design(panel: Panel, origin: int, bucket: Bucket, horizon: in
     """
     end = origin + min(bucket.last, horizon)
     series, periods = _rows_between(panel, origin + bucket.first, end)
-    listed = panel.series["first_period"].to_numpy()[series] <= origin
-    return _build(panel, series[listed], periods[listed], bucket, origin)
+    lives = panel.series["first_period"].to_numpy() <= origin
+    lives[explain_ended(panel, origin).index.to_numpy(np.int64)] = False
+    keep = lives[series]
+    return _build(panel, series[keep], periods[keep], bucket, origin)
 
 
 def _rows_between(panel: Panel, first: int, last: int) -> tuple[Rows, Rows]:
@@ -111,45 +144,16 @@ def _rows_between(panel: Panel, first: int, last: int) -> tuple[Rows, Rows]:
     return series, starts[series] + within
 
 
-def _row_of(panel: Panel, series: Rows, periods: Rows) -> Rows:
-    """Return the grid row of each pair; it may lie before the series' first one."""
-    origin_row = (panel.series["start_row"] - panel.series["first_period"]).to_numpy()
-    return origin_row[series] + periods
-
-
-def _read(panel: Panel, values: Floats, series: Rows, periods: Rows) -> Floats:
-    """Read rows of a grid array, NaN where the series was not listed yet."""
-    listed = periods >= panel.series["first_period"].to_numpy()[series]
-    found = values[np.where(listed, _row_of(panel, series, periods), 0)]
-    found[~listed] = np.nan
-    return found
-
-
 def _build(panel: Panel, series: Rows, periods: Rows, bucket: Bucket, origin: int | None) -> Design:
-    frequency = panel.frequency
-    seen = periods - bucket.last
-    slot_seen = periods - _whole(bucket.last, frequency.slot)
-    columns = _past_columns(panel, series, seen, slot_seen)
-    columns |= _season_columns(panel, series, periods, bucket)
-    columns |= _pool_columns(panel, series, seen, slot_seen)
-    columns |= _known_columns(panel, series, periods, columns)
-    steps = np.full(len(periods), bucket.last) if origin is None else periods - origin
-    naive, slot_mean = _baselines(panel, series, periods, steps, columns)
-    row = _row_of(panel, series, periods)
+    moment = periods - bucket.last if origin is None else np.full_like(periods, origin)
+    columns = describe_rows(panel, series, periods, bucket, moment)
     return Design(
         features=pd.DataFrame({**_identities(panel, series), **columns}, copy=False),
-        units=panel.units[row],
+        units=panel.units[row_of(panel, series, periods)],
         series=series,
         periods=periods,
-        baselines=pd.DataFrame(
-            {"naive": naive, "slot_mean": slot_mean, "spread": _spread(panel, columns, naive)}
-        ),
+        baselines=build_baselines(panel, series, periods, periods - moment, columns),
     )
-
-
-def _whole(steps: int, length: int) -> int:
-    """Round `steps` up to a multiple of `length`."""
-    return math.ceil(steps / length) * length
 
 
 def _identities(panel: Panel, series: Rows) -> dict[str, pd.Categorical]:
@@ -160,117 +164,3 @@ def _identities(panel: Panel, series: Rows) -> dict[str, pd.Categorical]:
         )
         for name in CATEGORIES
     }
-
-
-def _past_columns(panel: Panel, series: Rows, seen: Rows, slot_seen: Rows) -> dict[str, Floats]:
-    """Read the past columns, the seasonal means at a shift that keeps the place in the season."""
-    past = _read(panel, panel.history, series, seen)
-    columns = {name: past[:, place] for place, name in enumerate(panel.history_names)}
-    if (slot_seen != seen).any():
-        aligned = _read(panel, panel.history, series, slot_seen)
-        for place, name in enumerate(panel.history_names):
-            if "_slot_mean_" in name:
-                columns[name] = aligned[:, place]
-    return columns
-
-
-def _season_columns(panel: Panel, series: Rows, periods: Rows, bucket: Bucket) -> dict[str, Floats]:
-    """Read the value a season before and the level a year before the target, where known."""
-    frequency = panel.frequency
-    columns: dict[str, Floats] = {}
-    if frequency.season > frequency.slot:
-        shift = _whole(bucket.last, frequency.season)
-        units = panel.units.astype(np.float32)
-        columns["units_last_season"] = _read(panel, units, series, periods - shift)
-    middle = frequency.year - frequency.year_window // 2
-    if middle >= bucket.last:
-        name = f"units_mean_{frequency.windows[0]}"
-        level = panel.history[:, panel.history_names.index(name)]
-        columns["units_last_year"] = _read(panel, level, series, periods - middle)
-    return columns
-
-
-def _pool_columns(panel: Panel, series: Rows, seen: Rows, slot_seen: Rows) -> dict[str, Floats]:
-    """Read the pools at the same age; they are there before the series itself was listed."""
-    pools = panel.pools
-    slot, short, middle = range(3)
-    columns: dict[str, Floats] = {}
-    for label, table, position in (
-        ("region", pools.region, panel.series["region"].to_numpy()[series]),
-        ("product", pools.product, panel.series["product"].to_numpy()[series]),
-        ("whole", pools.whole, np.zeros(len(series), np.int64)),
-    ):
-        past = _read_pool(panel, table, position, seen)
-        level = np.maximum(past[:, middle], 1e-6)
-        columns[f"{label}_mean"] = past[:, middle]
-        columns[f"{label}_trend"] = np.divide(past[:, short], level, dtype=np.float32)
-        aligned = _read_pool(panel, table, position, slot_seen)
-        columns[f"{label}_slot_ratio"] = np.divide(aligned[:, slot], level, dtype=np.float32)
-    return columns
-
-
-def _read_pool(panel: Panel, table: Floats, position: Rows, periods: Rows) -> Floats:
-    place = periods - panel.first_period
-    found = table[position, np.maximum(place, 0)]
-    found[place < 0] = np.nan
-    return found
-
-
-def _known_columns(
-    panel: Panel, series: Rows, periods: Rows, past: dict[str, Floats]
-) -> dict[str, Floats]:
-    """Read what is known of the target's own period, and price against its trailing median."""
-    known = panel.known[_row_of(panel, series, periods)]
-    columns = {name: known[:, place] for place, name in enumerate(panel.known_names)}
-    median = past.get(f"price_median_{panel.frequency.price_window}")
-    if median is not None:
-        price = columns.get("price_planned", past["price_lag_0"])
-        usual = np.where(median > 0, median, np.float32(np.nan))
-        columns["price_index"] = np.divide(price, usual, dtype=np.float32)
-    place = panel.series["place"].to_numpy()[series]
-    calendar = panel.calendar[place, periods - panel.first_period]
-    columns |= {name: calendar[:, place] for place, name in enumerate(panel.calendar_names)}
-    first = panel.series["first_period"].to_numpy()[series]
-    columns["periods_since_listing"] = (periods - first).astype(np.float32)
-    return columns
-
-
-def _baselines(
-    panel: Panel, series: Rows, periods: Rows, steps: Rows, columns: dict[str, Floats]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the seasonal naive and the seasonal mean, `steps` after what is known."""
-    frequency = panel.frequency
-    units = panel.units.astype(np.float32)
-
-    def back(length: int) -> Rows:
-        return periods - np.ceil(steps / length).astype(np.int64) * length
-
-    name = f"units_slot_mean_{frequency.slots}"
-    means = panel.history[:, panel.history_names.index(name)]
-    slot_mean = _read(panel, means, series, back(frequency.slot))
-    own = panel.history[:, panel.history_names.index("units_mean_since_listing")]
-    level = _first_known(
-        _read(panel, own, series, periods - steps), columns["product_mean"], columns["region_mean"]
-    )
-    slot_mean = _first_known(slot_mean, level)
-    naive = _first_known(_read(panel, units, series, back(frequency.season)), slot_mean)
-    return naive.astype(np.float64), slot_mean.astype(np.float64)
-
-
-def _first_known(*candidates: Floats) -> Floats:
-    """Take the first candidate that is known, row by row; zero if none is."""
-    found = np.zeros_like(candidates[0])
-    for values in reversed(candidates):
-        found = np.where(np.isfinite(values), values, found)
-    return found
-
-
-def _spread(
-    panel: Panel, columns: dict[str, Floats], naive: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    window = panel.frequency.windows[1]
-    deviation = np.nan_to_num(columns[f"units_std_{window}"]).astype(np.float64)
-    level = np.where(
-        np.isfinite(columns[f"units_mean_{window}"]), columns[f"units_mean_{window}"], naive
-    )
-    return np.asarray(np.maximum(deviation, np.sqrt(np.maximum(level, 0.25))))

@@ -200,3 +200,44 @@ def date_of(periods: Periods, frequency: Frequency, anchor: int = 0) -> npt.NDAr
     if frequency.name == "day":
         return periods.astype("datetime64[D]")
     return EPOCH_MONDAY + anchor + 7 * periods
+
+
+def moment_of(period: int, frequency: Frequency, anchor: int = 0) -> np.datetime64:
+    """Return the last day that is over when a period has become history.
+
+    The last day of a month or a quarter; the date of a day or of a week, as a source may date a
+    week by its end or by its start, and what is not sure to be known does not count.
+
+    Examples
+    --------
+    >>> str(moment_of(0, MONTH)), str(moment_of(0, WEEK))
+    ('1970-01-31', '1970-01-05')
+    """
+    is_named_by_start = frequency.name in _MONTHS
+    dates = date_of(np.array([period + is_named_by_start]), frequency, anchor)
+    found: np.datetime64 = dates[0] - int(is_named_by_start)
+    return found
+
+
+def known_from(
+    days: npt.NDArray[np.datetime64], frequency: Frequency, anchor: int = 0
+) -> npt.NDArray[np.int32]:
+    """Return the first period from whose moment on something is known.
+
+    Parameters
+    ----------
+    days : array of datetime64, shape (n,)
+        Since when it is known; NaT for always.
+    frequency, anchor : Frequency, int
+
+    Returns
+    -------
+    array of int32, shape (n,)
+        The smallest int32 for always.
+    """
+    never = np.isnat(days)
+    dated = np.where(never, np.datetime64("1970-01-05"), days).astype("datetime64[D]")
+    # A week that began before the day was known is one too early.
+    dated = dated + 6 if frequency.name == "week" else dated
+    periods = period_of(dated, frequency, anchor)
+    return np.where(never, np.iinfo(np.int32).min, periods).astype(np.int32)

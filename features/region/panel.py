@@ -8,7 +8,7 @@ merely looks at fewer of them.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import duckdb
@@ -19,36 +19,16 @@ import pandas as pd
 from features.errors import NotEnoughData
 from features.project import Workspace
 from features.region.calendars import Place, build_calendar, find_places
-from features.region.frequency import Frequency, count_periods, date_of, period_of
-from features.region.hierarchy import Hierarchy, build_hierarchy
-from features.region.panel_checks import check_dates, check_known_ahead
-from features.region.panel_features import declare_history, declare_pool
-from features.region.panel_sql import (
-    create_facts,
-    create_grid,
-    find_drivers,
-    select_known,
-    select_panel,
-    select_pool,
-)
+from features.region.frequency import Frequency, date_of
+from features.region.hierarchy import Hierarchy
+from features.region.listing import SILENT_DAYS, add_ends, explain_ended, read_tree
+from features.region.panel_notes import describe_ends, describe_plan, find_never_sold, find_unseen
+from features.region.panel_rows import Grid, fetch_rows, fetch_series, make_grid
+from features.region.plan import Plan
+from features.region.pools import Pools, fetch_pools
+from features.region.promotions import PromotionPlan, load_promotions
 
 Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Pools:
-    """Mean units per listed series of each region, each product and of all, as of each period.
-
-    Attributes
-    ----------
-    region, product, whole : arrays of shape (n_regions | n_products | 1, n_periods, n_features)
-    names : tuple of str
-    """
-
-    region: Floats
-    product: Floats
-    whole: Floats
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -63,19 +43,36 @@ class Panel:
         First period of the grid, the origin, and the end of the plan.
     series : DataFrame
         One row per series: region_id, product_id, first_period, start_row, region, product and
-        place (positions in `pools` and `calendar`).
+        place (positions in `pools` and `calendar`), end_period and end_reason: the last period
+        before the product is delisted or the region closes.
     units : float64, shape (n_rows,)
         NaN where empty, out of stock or after the origin.
+    is_out : bool, shape (n_rows,)
+        Where stock was out, up to the origin.
+    sold : float32, shape (n_rows,)
+        `units`, and on stock-outs what was sold all the same: the least that demand can have been.
     history : float32, shape (n_rows, n_features)
         Past features as of each row.
     known : float32, shape (n_rows, n_plan)
         What a plan may hold for the row's own period.
+    plan : Plan or None
+        Since when each row's plan was known, if `sales` tells it.
+    promotions : PromotionPlan or None
+        Of the table `promotions`, if there is one.
     pools : Pools
     calendar : float32, shape (n_places, n_periods, n_features)
     history_names, known_names, calendar_names : tuple of str
     regions, products : Hierarchy
     skipped : DataFrame
-        Series without a forecast: region_id, product_id, reason.
+        Series without a forecast: region_id, product_id, reason. Those that once sold keep their
+        rows, for training and pools.
+    unseen : DataFrame
+        Pairs that are planned and never sold up to the origin: region_id, product_id and
+        first_period, the first planned one. They have no rows.
+    dead_after_days : int
+        Days without a sale below which no series counts as dead.
+    notes : tuple of str
+        What stands in for a plan that ends before the horizon, and the like.
     """
 
     frequency: Frequency
@@ -85,8 +82,12 @@ class Panel:
     last_period: int
     series: pd.DataFrame
     units: npt.NDArray[np.float64]
+    is_out: npt.NDArray[np.bool_]
+    sold: Floats
     history: Floats
     known: Floats
+    plan: Plan | None
+    promotions: PromotionPlan | None
     pools: Pools
     calendar: Floats
     history_names: tuple[str, ...]
@@ -95,6 +96,9 @@ class Panel:
     regions: Hierarchy
     products: Hierarchy
     skipped: pd.DataFrame
+    unseen: pd.DataFrame
+    dead_after_days: int
+    notes: tuple[str, ...]
 
     def date_of(self, periods: npt.NDArray[np.int64]) -> npt.NDArray[np.datetime64]:
         """Return the dates of numbered periods."""
@@ -111,32 +115,41 @@ def build_panel(
     known_ahead: Collection[str] = (),
     country: str = "",
     subdivision: str = "",
+    time_zone: str = "UTC",
+    dead_after_days: int = SILENT_DAYS,
 ) -> Panel:
     """Build the panel as of an origin.
 
-    Nothing after the origin can change it, but for the calendar, holidays and the columns
-    declared known ahead. A series starts at its first sale; a period without a row is a period
-    without a sale where the frequency says so; empty units, a stock-out and a zero sold from an
-    empty shelf are missing, not zero. Where a known-ahead column has no value, price keeps its
-    last one and a promotion column its mean over the series' recent rows, before the origin and
-    after it alike.
+    Nothing after the origin can change it, but for the calendar, holidays, and the promotions and
+    the columns declared known ahead, as far as they were known by then (`known_since`). A series
+    starts at its first sale; a period without a row is a period without a sale where the frequency
+    says so; empty units, a stock-out and a zero sold from an empty shelf are missing, not zero.
+    Where a known-ahead column has no value, price keeps its last one and any other its mean over
+    the series' recent rows, before the origin and after it alike; `notes` says so where the plan
+    ends before the horizon. A regressor that all products of a region share holds for their
+    periods without a row too.
 
     Parameters
     ----------
     engine : DuckDBPyConnection
         From `features.engine.open_engine`.
     workspace : Workspace
-        Holding `sales`, `regions` and `products`.
+        Holding `sales`, `regions` and `products`, and `promotions` if there are any.
     origin : date, optional
         The last date that may be known; by default the last date with units.
     horizon_days : int
         Days of plan and calendar after the origin.
     frequency : Frequency
-        Of the data; monthly data is dated on the first of the month.
+        Of the data; monthly and quarterly data is dated on the first day.
     known_ahead : collection of str
-        Of price, base_price, is_promoted, display, mailer: planned, so known after the origin.
+        Of price, base_price, is_promoted, display, mailer and the regressors: planned, so known
+        after the origin. Regressors that are not named are read up to the origin only.
     country, subdivision : str
         Whose holidays count for a region that states none.
+    time_zone : str
+        IANA zone in which promotions start and end.
+    dead_after_days : int
+        See `features.region.listing`; 0 forecasts the silent too.
 
     Returns
     -------
@@ -147,111 +160,106 @@ def build_panel(
     NotEnoughData
         If the origin lies outside the data, or nothing was sold up to it.
     ProjectError
-        If the dates are not of this frequency, or a known-ahead column is not one.
+        If the dates are not of this frequency.
+    UnknownName
+        If a known-ahead column cannot be planned, or a promotion names a node that is none.
     """
-    check_known_ahead(known_ahead)
-    sales = str(workspace.table("sales"))
-    anchor, origin = check_dates(engine, sales, frequency, origin)
-    origin_period = int(period_of(np.array([origin], "datetime64[D]"), frequency, anchor)[0])
-    last = origin_period + count_periods(frequency, horizon_days)
-    create_facts(engine, sales, frequency, anchor, origin, frozenset(known_ahead))
-    skipped = create_grid(engine, frequency, origin_period, last)
-    series, regions, products = _describe_series(engine, workspace)
+    grid = make_grid(
+        engine,
+        str(workspace.table("sales")),
+        origin=origin,
+        horizon_days=horizon_days,
+        frequency=frequency,
+        known_ahead=known_ahead,
+    )
+    series = fetch_series(engine)
     if series.empty:
         raise NotEnoughData(
-            f"sales: nothing was sold up to {origin}: expected at least one row with units > 0. "
-            "Check the units column and the origin."
+            f"sales: nothing was sold up to {grid.origin}: expected at least one row with units "
+            "> 0. Check the units column and the origin."
         )
-    drivers = find_drivers(engine)
+    regions, products = read_tree(workspace, "regions"), read_tree(workspace, "products")
+    series = add_ends(series, regions, products, frequency, grid.anchor)
     first = int(series["first_period"].min())
-    periods = np.arange(first, last + 1)
-    places = find_places(
-        pd.read_parquet(workspace.table("regions")),
-        series["region_id"].drop_duplicates().tolist(),
-        Place(country, subdivision),
+    dates = date_of(np.arange(first, grid.last_period + 1), frequency, grid.anchor)
+    series, calendar = _lay_calendars(
+        series, regions.table, dates, frequency, Place(country, subdivision)
     )
-    distinct = sorted(set(places))
-    by_region = {
-        region: distinct.index(place)
-        for region, place in zip(series["region_id"].drop_duplicates(), places, strict=True)
-    }
-    series = series.assign(place=series["region_id"].map(by_region).astype(np.int64))
-    dates = date_of(periods, frequency, anchor)
-    calendars = [build_calendar(dates, frequency, place) for place in distinct]
-    units, history, known = _fetch_rows(engine, frequency, drivers, known_ahead)
-    return Panel(
+    rows = fetch_rows(engine, grid, series["start_row"].to_numpy())
+    panel = Panel(
         frequency=frequency,
-        anchor=anchor,
+        anchor=grid.anchor,
         first_period=first,
-        origin_period=origin_period,
-        last_period=last,
+        origin_period=grid.origin_period,
+        last_period=grid.last_period,
         series=series,
-        units=units,
-        history=history.to_numpy(np.float32),
-        known=known.to_numpy(np.float32),
-        pools=_fetch_pools(engine, frequency, series, first, last),
-        calendar=np.stack([calendar.to_numpy(np.float32) for calendar in calendars]),
-        history_names=tuple(history.columns),
-        known_names=tuple(known.columns),
-        calendar_names=tuple(calendars[0].columns),
-        regions=regions,
-        products=products,
-        skipped=skipped,
+        units=rows.units,
+        is_out=rows.is_out,
+        sold=rows.sold,
+        history=rows.history,
+        known=rows.known,
+        plan=rows.plan,
+        promotions=_find_promotions(
+            workspace, series, regions.tree, products.tree, grid, time_zone
+        ),
+        pools=fetch_pools(engine, frequency, series, first, grid.last_period),
+        calendar=np.stack([days.to_numpy(np.float32) for days in calendar]),
+        history_names=rows.history_names,
+        known_names=rows.known_names,
+        calendar_names=tuple(calendar[0].columns),
+        regions=regions.tree,
+        products=products.tree,
+        skipped=find_never_sold(engine),
+        unseen=find_unseen(engine),
+        dead_after_days=dead_after_days,
+        notes=(*describe_plan(engine, grid, rows.known_names), *describe_ends(series, grid)),
     )
+    return _with_ended(panel)
 
 
-def _describe_series(
-    engine: duckdb.DuckDBPyConnection, workspace: Workspace
-) -> tuple[pd.DataFrame, Hierarchy, Hierarchy]:
-    """Return the series with the position of each region and product, and the two trees."""
-    series = engine.execute(
-        "SELECT region_id, product_id, first_period, start_row FROM series ORDER BY series"
-    ).df()
-    for position, column in (("region", "region_id"), ("product", "product_id")):
-        order = {name: place for place, name in enumerate(sorted(series[column].unique()))}
-        series[position] = series[column].map(order).astype(np.int64)
-    regions = pd.read_parquet(workspace.table("regions"))
-    products = pd.read_parquet(workspace.table("products"))
-    return (
-        series,
-        build_hierarchy(regions, "regions", "region_id"),
-        build_hierarchy(products, "products", "product_id"),
-    )
+def _with_ended(panel: Panel) -> Panel:
+    """Add the series that ended to those without a forecast."""
+    ended = explain_ended(panel, panel.origin_period)
+    keys = panel.series.loc[ended.index, ["region_id", "product_id"]]
+    skipped = pd.concat([panel.skipped, keys.assign(reason=ended)], ignore_index=True)
+    order = ["region_id", "product_id"]
+    return replace(panel, skipped=skipped.sort_values(order, ignore_index=True))
 
 
-def _fetch_rows(
-    engine: duckdb.DuckDBPyConnection,
-    frequency: Frequency,
-    drivers: tuple[str, ...],
-    known_ahead: Collection[str],
-) -> tuple[npt.NDArray[np.float64], pd.DataFrame, pd.DataFrame]:
-    features = declare_history(frequency, drivers)
-    planned = select_known(drivers, known_ahead)
-    rows = engine.execute(select_panel(features, planned, frequency)).df()
-    history = rows[[feature.name for feature in features]]
-    return rows["units"].to_numpy(np.float64), history, rows[list(planned)]
-
-
-def _fetch_pools(
-    engine: duckdb.DuckDBPyConnection,
-    frequency: Frequency,
+def _find_promotions(
+    workspace: Workspace,
     series: pd.DataFrame,
-    first: int,
-    last: int,
-) -> Pools:
-    features = declare_pool(frequency)
-    names = [feature.name for feature in features]
-
-    def fetch(column: str, ids: list[str]) -> Floats:
-        rows = engine.execute(select_pool(features, column)).df()
-        table = np.full((len(ids), last - first + 1, len(names)), np.nan, dtype=np.float32)
-        where = rows["pool"].map({name: place for place, name in enumerate(ids)})
-        table[where.to_numpy(), rows["period"].to_numpy() - first] = rows[names]
-        return table
-
-    return Pools(
-        fetch("region_id", sorted(series["region_id"].unique())),
-        fetch("product_id", sorted(series["product_id"].unique())),
-        fetch("'all'", ["all"]),
-        tuple(names),
+    regions: Hierarchy,
+    products: Hierarchy,
+    grid: Grid,
+    time_zone: str,
+) -> PromotionPlan | None:
+    path = workspace.table("promotions")
+    if not path.exists():
+        return None
+    return load_promotions(
+        path,
+        series,
+        regions,
+        products,
+        frequency=grid.frequency,
+        anchor=grid.anchor,
+        origin_period=grid.origin_period,
+        time_zone=time_zone,
     )
+
+
+def _lay_calendars(
+    series: pd.DataFrame,
+    regions: pd.DataFrame,
+    dates: npt.NDArray[np.datetime64],
+    frequency: Frequency,
+    fallback: Place,
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """Return the series with the position of their place's calendar, and the calendars."""
+    ids = series["region_id"].drop_duplicates().tolist()
+    places = find_places(regions, ids, fallback)
+    distinct = sorted(set(places))
+    by_region = {region: distinct.index(place) for region, place in zip(ids, places, strict=True)}
+    series = series.assign(place=series["region_id"].map(by_region).astype(np.int64))
+    return series, [build_calendar(dates, frequency, place) for place in distinct]

@@ -12,11 +12,12 @@ from features.region.frequency import Frequency
 from features.region.panel_sql import PLAN_COLUMNS
 
 
-def check_known_ahead(known_ahead: Collection[str]) -> None:
+def check_known_ahead(known_ahead: Collection[str], regressors: Collection[str] = ()) -> None:
     """Raise UnknownName if a column cannot be planned."""
+    possible = (*PLAN_COLUMNS, *regressors)
     for name in known_ahead:
-        if name not in PLAN_COLUMNS:
-            raise UnknownName("known-ahead column", name, PLAN_COLUMNS)
+        if name not in possible:
+            raise UnknownName("known-ahead column", name, possible)
 
 
 def check_dates(

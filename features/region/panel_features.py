@@ -39,7 +39,7 @@ class Lag:
         return f"{self.column}_lag_{self.periods}"
 
     def sql(self) -> str:  # noqa: D102
-        return f"lag({self.column}, {self.periods}) OVER past"
+        return f'lag("{self.column}", {self.periods}) OVER past'
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Rolling:
         return f"{self.column}_{self.label}_{self.window}"
 
     def sql(self) -> str:  # noqa: D102
-        return f"{self.statistic}({self.column}) OVER {_frame(self.window)}"
+        return f'{self.statistic}("{self.column}") OVER {_frame(self.window)}'
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ class SinceLastSale:
         return f"period - max(CASE WHEN {self.column} > 0 THEN period END) OVER past"
 
 
-def declare_history(frequency: Frequency, drivers: Sequence[str]) -> tuple[HistoryFeature, ...]:
+def declare_history(
+    frequency: Frequency, drivers: Sequence[str], regressors: Sequence[str] = ()
+) -> tuple[HistoryFeature, ...]:
     """List the features of the past at a frequency.
 
     Parameters
@@ -130,7 +132,9 @@ def declare_history(frequency: Frequency, drivers: Sequence[str]) -> tuple[Histo
     frequency : Frequency
         Sets lags and windows.
     drivers : sequence of str
-        Which of price, is_promoted, display and mailer the data holds.
+        Which of price, is_promoted, display, mailer and of the regressors the data holds.
+    regressors : sequence of str
+        Columns of the user's own: the newest value and its trailing mean.
 
     Returns
     -------
@@ -158,6 +162,9 @@ def declare_history(frequency: Frequency, drivers: Sequence[str]) -> tuple[Histo
         for name in ("is_promoted", "depth", "display", "mailer")
         if name in drivers
     ]
+    for name in regressors:
+        if name in drivers:
+            features += [Lag(name, 0), Rolling(name, "avg", "mean", middle)]
     return tuple(features)
 
 
@@ -173,7 +180,7 @@ def declare_pool(frequency: Frequency) -> tuple[HistoryFeature, ...]:
 
 def select_history(features: Sequence[HistoryFeature]) -> str:
     """Write the features as the columns of a SELECT, as 4-byte floats."""
-    return ",\n  ".join(f"({feature.sql()})::FLOAT AS {feature.name}" for feature in features)
+    return ",\n  ".join(f'({feature.sql()})::FLOAT AS "{feature.name}"' for feature in features)
 
 
 def _frame(window: int) -> str:
