@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.classical.exponential_smoothing import forecast_ets
+from models.classical.exponential_smoothing import forecast_ets, weigh_forms
 
 
 def make_series(n_series=12, n_periods=60, season=4, seed=1):
@@ -144,6 +144,13 @@ def test_a_form_that_multiplies_stays_positive():
     multiplies = np.array(["M" in form for form in made.form])
     assert multiplies.any()
     assert (made.mean[multiplies] > 0).all()
+
+
+def test_akaike_weights_by_hand():
+    # two units of AICc are a factor e; a form 20 units behind counts for nothing
+    made = weigh_forms(np.array([[3.0, np.inf], [1.0, np.inf], [21.0, np.inf]]))
+    np.testing.assert_allclose(made[:, 0], [1 / (1 + np.e), np.e / (1 + np.e), 0.0])
+    assert made[:, 1].tolist() == [1.0, 0.0, 0.0]
 
 
 @settings(max_examples=25, deadline=None)

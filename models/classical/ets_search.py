@@ -35,7 +35,7 @@ Bools = npt.NDArray[np.bool_]
 GRID = {"N": 8, "A": 16, "Ad": 20}
 """Points of the grid per trend; seasonal forms try each from both guesses of the states."""
 
-ROUNDS = ((5, 3), (2, 6))
+ROUNDS = ((8, 2), (3, 6))
 """Forms kept per series, and steps of Levenberg-Marquardt for each of them."""
 
 DAMPINGS = np.array([1e-3, 1e-2, 1e-1, 1.0, 10.0, 1e3])
@@ -141,7 +141,8 @@ def improve_lanes(
         lanes = np.repeat(theta[:, None], len(rows) + 1, axis=1)
         lanes[rows, np.arange(1, len(rows) + 1)] += width
         errors = _run_errors(values, lanes, form, season)
-        slopes = np.nan_to_num((errors[:, 1:] - errors[:, :1]) / width, posinf=0.0, neginf=0.0)
+        slopes = (errors[:, 1:] - errors[:, :1]) / width
+        slopes[:, np.isnan(slopes[-1])] = 0.0
         steps = _solve_steps(slopes, errors[:, 0], theta[rows], low, high)
         trials = np.repeat(theta[:, None], len(DAMPINGS) + 1, axis=1)
         trials[rows, 1:] = np.clip(trials[rows, 1:] + steps, low[:, None], high[:, None])

@@ -1,4 +1,4 @@
-"""Exponential smoothing of many series at once, its form chosen per series by AICc."""
+"""Exponential smoothing of many series at once, its forms weighed per series by AICc."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from models.classical.decomposition import LONGEST_SEASON, take_out_season, tile_indices
 from models.classical.ets_forms import FORMS, EtsForm, run_recursion
-from models.classical.ets_paths import extend_paths
+from models.classical.ets_paths import SMALLEST_SHARE, extend_paths
 from models.classical.ets_search import compute_aicc, fit_forms
 from models.classical.layout import check_values, split_blocks
 
@@ -17,6 +17,10 @@ Floats = npt.NDArray[np.float64]
 
 SHORTEST_SERIES = 4
 """A series with fewer values is forecast by their mean."""
+
+MOST_FORMS = 8
+LEAST_WEIGHT = 0.01
+"""A series is forecast by at most eight forms, each of at least this weight."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,10 @@ class EtsForecast:
     sigma : array of shape (n_series, horizon)
         Standard deviation of the forecast error, same unit, finite, >= 0. Exact for additive
         forms; for multiplicative ones an approximation, which treats the parameters as known.
+        Where forms disagree, their disagreement is part of it.
     form : array of str, shape (n_series,)
-        'MAdA', say; 'mean' for a series too short; '+season' is added where a long season was
-        taken out and put back.
+        The form of smallest AICc, 'MAdA' say; 'mean' for a series too short; '+season' is added
+        where a long season was taken out and put back.
     """
 
     mean: Floats
@@ -42,6 +47,10 @@ class EtsForecast:
 
 def forecast_ets(values: Floats, *, season: int, horizon: int, seed: int = 7) -> EtsForecast:
     """Forecast every series by the exponential smoothing that suits it.
+
+    Every form is fitted by maximum likelihood, first states included. The forecast is the mean of
+    the best forms by their Akaike weights exp(-AICc / 2), as two forms that fit alike may
+    forecast apart [3]_.
 
     Parameters
     ----------
@@ -71,6 +80,7 @@ def forecast_ets(values: Floats, *, season: int, horizon: int, seed: int = 7) ->
     .. [1] Hyndman, Koehler, Snyder & Grose (2002), "A state space framework for automatic
        forecasting using exponential smoothing methods", IJF 18.
     .. [2] Hyndman et al. (2008), Forecasting with Exponential Smoothing.
+    .. [3] Kolassa (2011), "Combining exponential smoothing forecasts using Akaike weights", IJF 27.
 
     Examples
     --------
@@ -111,18 +121,48 @@ def _forecast_adjusted(scaled: Floats, season: int, horizon: int, seed: int) -> 
 
 
 def _forecast_best(values: Floats, season: int, horizon: int, seed: int) -> EtsForecast:
-    """Fit all forms, and forecast each series with its best."""
+    """Fit all forms, and forecast each series with its best ones."""
     fits = fit_forms(values, season, seed=seed)
-    scores = compute_aicc(values, fits.squares, season)
-    best = np.where(np.isfinite(scores).any(axis=0), scores.argmin(axis=0), 0)
-    mean = np.empty((values.shape[1], horizon))
-    sigma = np.empty_like(mean)
-    for i in np.unique(best):
-        rows = np.flatnonzero(best == i)
-        mean[rows], sigma[rows] = _forecast_form(
-            values[:, rows], fits.theta[i][:, rows], FORMS[i], season, horizon
-        )
-    return EtsForecast(mean, sigma, np.array([form.name for form in FORMS])[best])
+    weights = weigh_forms(compute_aicc(values, fits.squares, season))
+    means = np.zeros((len(FORMS), values.shape[1], horizon))
+    spreads = np.zeros_like(means)
+    for i, form in enumerate(FORMS):
+        rows = np.flatnonzero(weights[i])
+        if len(rows):
+            means[i, rows], spreads[i, rows] = _forecast_form(
+                values[:, rows], fits.theta[i][:, rows], form, season, horizon
+            )
+    share = weights[:, :, None]
+    mean = (share * means).sum(axis=0)
+    variance = (share * (spreads**2 + (means - mean) ** 2)).sum(axis=0)
+    best = weights.argmax(axis=0)
+    multiplies = np.array([form.needs_positive for form in FORMS])[best]
+    floor = np.where(multiplies, SMALLEST_SHARE * np.nanmin(values, axis=0), -np.inf)
+    names = np.array([form.name for form in FORMS])[best]
+    return EtsForecast(np.maximum(mean, floor[:, None]), np.sqrt(variance), names)
+
+
+def weigh_forms(aicc: Floats) -> Floats:
+    """Akaike weights of the forms of each series.
+
+    Parameters
+    ----------
+    aicc : array of shape (n_forms, n_series)
+        inf where a form cannot be had.
+
+    Returns
+    -------
+    array of shape (n_forms, n_series)
+        exp(-(AICc - smallest) / 2), cut below `LEAST_WEIGHT` and beyond `MOST_FORMS`, with sum 1;
+        all on the first form where no criterion exists.
+    """
+    smallest = aicc.min(axis=0)
+    exists = np.isfinite(smallest)
+    weights = np.exp(-(aicc - np.where(exists, smallest, 0.0)) / 2)
+    ranks = aicc.argsort(axis=0, kind="stable").argsort(axis=0)
+    weights[(ranks >= MOST_FORMS) | (weights < LEAST_WEIGHT)] = 0.0
+    weights[0, ~exists] = 1.0
+    return np.asarray(weights / weights.sum(axis=0))
 
 
 def _forecast_form(
