@@ -71,6 +71,10 @@ class TableSettings(Settings):
     encoding: str = "utf-8"
     delimiter: str | None = None
     on_duplicate: Literal["error", "sum"] = "error"
+    regressors: dict[str, str] = Field(default_factory=dict)
+    """Of sales: further columns that demand may depend on, ours = theirs."""
+    returns: Literal["refuse", "separate"] = "refuse"
+    """Of sales: whether negative units are an error or go to `returned_units`."""
 
     @field_validator("naive_time_zone")
     @classmethod

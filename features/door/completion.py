@@ -6,9 +6,9 @@ Every function takes and returns a query over the canonical columns and `POSITIO
 from __future__ import annotations
 
 from features.door.staging import POSITION
-from features.schema import EVENTS, SALES, Events, Sales
+from features.schema import EVENTS, SALES, Events, Kind, Sales, Table
 
-_SUMMED = (Sales.UNITS, Sales.REVENUE)
+_SUMMED = (Sales.UNITS, Sales.REVENUE, Sales.RETURNED_UNITS)
 _AVERAGED = (Sales.PRICE, Sales.BASE_PRICE)
 
 
@@ -33,15 +33,16 @@ def with_event_ids(typed: str) -> str:
     )
 
 
-def with_summed_duplicates(typed: str) -> str:
+def with_summed_duplicates(typed: str, table: Table = SALES) -> str:
     """Make one row of the sales rows that share a key.
 
-    Units and revenue are added up; prices are averaged by units (plainly where there are none);
-    display and mailer take the largest, flags are true where one is; stock on hand is the last.
+    Units, returned units and revenue are added up; prices are averaged by units (plainly where
+    there are none), regressors plainly; display and mailer take the largest, flags are true where
+    one is; stock on hand is the last; a plan is known since its last row was.
     """
     key = ", ".join(SALES.key)
     values = []
-    for column in SALES.columns:
+    for column in table.columns:
         name = column.name
         if name in SALES.key:
             values.append(name)
@@ -53,6 +54,8 @@ def with_summed_duplicates(typed: str) -> str:
             weight = f"sum({Sales.UNITS} ORDER BY {POSITION}) FILTER ({name} IS NOT NULL)"
             plain = f"avg({name} ORDER BY {POSITION})"
             values.append(f"coalesce({weighed} / nullif({weight}, 0), {plain}) AS {name}")
+        elif column.kind is Kind.SIGNAL:
+            values.append(f'avg("{name}" ORDER BY {POSITION}) AS "{name}"')
         elif name == Sales.ON_HAND:
             values.append(f"arg_max({name}, {POSITION}) AS {name}")
         else:

@@ -73,7 +73,9 @@ def _table_lines(look: Look, folder: Path | None) -> list[str]:
     lines = ["", f"[tables.{table.name}]", f"path = {_text(_shown(settings['path'], folder))}"]
     lines += [f"# {line}" for note in look.notes for line in note.splitlines()]
     lines += [
-        f"{key} = {_text(settings[key])}" for key in ("encoding", "on_duplicate") if key in settings
+        f"{key} = {_text(settings[key])}"
+        for key in ("encoding", "on_duplicate", "returns")
+        if key in settings
     ]
     if "naive_time_zone" in settings:
         lines += [

@@ -16,7 +16,7 @@ from features.door.guesses import guess_encoding, guess_frequency, match_columns
 from features.door.sources import Scan, find_files, is_csv, open_scans
 from features.door.staging import Staged, stage_rows
 from features.engine import Engine, open_engine
-from features.errors import AmbiguousTime, DuplicateKey, EmptyTable, TableError
+from features.errors import AmbiguousTime, DuplicateKey, EmptyTable, OutOfRange, TableError
 from features.project import Project, ProjectSettings, TableSettings
 from features.schema import EVENTS, SALES, Events, Sales, Table
 
@@ -130,6 +130,15 @@ def _look_for_duplicates(engine: Engine, look: Look, staged: Staged) -> None:
 def _settle(look: Look, error: TableError) -> bool:
     if isinstance(error, AmbiguousTime) and "naive_time_zone" not in look.settings:
         look.settings["naive_time_zone"] = "UTC"
+        return True
+    is_return = error.column == look.settings["columns"].get(Sales.UNITS) and "returns" not in (
+        look.settings
+    )
+    if isinstance(error, OutOfRange) and look.table.name == SALES.name and is_return:
+        look.settings["returns"] = "separate"
+        look.notes.append(
+            f"{error.column}: {error.got} in row {error.row}, so negative units are read as returns"
+        )
         return True
     return _drop(look, error)
 

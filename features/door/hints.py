@@ -40,8 +40,9 @@ def fix_bound(table: Table, column: Column, theirs: str) -> str:
     name = _quoted(theirs)
     if (table.name, column.name) == ("sales", Sales.UNITS):
         return (
-            "Returns are not negative demand: leave them out here, and keep them in a column or "
-            "file of their own. " + _by_query(f"greatest(CAST({name} AS DOUBLE), 0)", theirs)
+            "Returns are not negative demand: to keep them in a column of their own, put "
+            'returns = "separate" in [tables.sales]; or leave them out. '
+            + _by_query(f"greatest(CAST({name} AS DOUBLE), 0)", theirs)
         )
     if column.choices:
         return "Translate yours. " + _by_query(
@@ -62,7 +63,7 @@ def fix_type(table: Table, column: Column, theirs: str, got: str | None) -> str:
         )
     if got.strip().lower() in _MISSING_WORDS:
         return "Leave the cell empty. " + _by_query(f"nullif({name}, '{got}')", theirs)
-    if column.kind is Kind.NUMBER:
+    if column.kind in (Kind.NUMBER, Kind.SIGNAL):
         return _fix_number(theirs, got)
     if column.kind is Kind.DATE:
         return _fix_date(theirs, got)

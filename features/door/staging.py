@@ -11,11 +11,12 @@ import duckdb
 
 from features.door.casts import Family, cast_sql, engine_type_of, family_of, raw_sql
 from features.door.csv_files import quote_text
+from features.door.sales_columns import extend_table
 from features.door.sources import Scan
 from features.engine import Engine
 from features.errors import MissingColumn, ProjectError
 from features.project import TableSettings
-from features.schema import Column, Table
+from features.schema import Column, Kind, Table
 
 ROWS_PER_FILE = 1 << 40
 POSITION = "source_position"
@@ -90,10 +91,12 @@ def stage_rows(
     MissingColumn
         If a column that is required, or that the project file names, is not there.
     ProjectError
-        If `columns` or `defaults` names a column that the table does not have.
+        If `columns` or `defaults` names a column that the table does not have, or a regressor's
+        name cannot be one.
     SourceError
         If a file is damaged.
     """
+    table = extend_table(table, settings)
     _check_settings(table, settings)
     names = _resolve_columns(table, settings, scans[0])
     parts = []
@@ -139,13 +142,14 @@ def _resolve_columns(table: Table, settings: TableSettings, scan: Scan) -> dict[
     by_lower = {name.lower(): name for name in reversed(scan.columns)}
     resolved = {}
     for column in table.columns:
-        wanted = settings.columns.get(column.name, column.name)
+        named = settings.regressors | settings.columns
+        wanted = named.get(column.name, column.name)
         # An empty name says that a column of this name in the file is something else.
         found = by_lower.get(wanted.lower()) if wanted else None
         found = wanted if wanted and wanted in scan.columns else found
         if found is not None:
             resolved[column.name] = found
-        elif settings.columns.get(column.name) or (
+        elif named.get(column.name) or (
             column.is_required and column.name not in settings.defaults
         ):
             raise _missing(table, column, wanted or column.name, scan)
@@ -159,13 +163,14 @@ def _missing(table: Table, column: Column, wanted: str, scan: Scan) -> MissingCo
     near = next((n for n in names if n.lower() in known), None) or next(
         iter(difflib.get_close_matches(wanted, names, n=1)), "..."
     )
+    key = "regressors" if column.kind is Kind.SIGNAL else "columns"
     return MissingColumn(
         table.name,
         scan.label,
         wanted,
         expected=f"a column for {column.name} ({column.kind})",
         got=f"the columns {listed}",
-        fix=f'Name yours in [tables.{table.name}]: columns = {{ {column.name} = "{near}" }}.',
+        fix=f'Name yours in [tables.{table.name}]: {key} = {{ {column.name} = "{near}" }}.',
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class TableSummary:
         Its Parquet file.
     is_reused : bool
         Whether it was there already, made from the same sources by the same settings.
+    notes : tuple of str
+        What was done with rows that needed it.
     """
 
     name: str
@@ -39,6 +42,7 @@ class TableSummary:
     fingerprint: str
     path: Path
     is_reused: bool
+    notes: tuple[str, ...] = ()
 
 
 def write_table(engine: Engine, table: Table, rows: str, target: Path) -> None:
@@ -83,14 +87,27 @@ def find_reusable(name: str, path: Path, inputs: dict[str, Any]) -> TableSummary
     try:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         is_same = beside["inputs"] == inputs and beside["table"] == _stamp_of(path)
-        summary = TableSummary(name, beside["rows"], beside["fingerprint"], path, is_reused=True)
+        summary = TableSummary(
+            name,
+            beside["rows"],
+            beside["fingerprint"],
+            path,
+            is_reused=True,
+            notes=tuple(beside["notes"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return summary if is_same and inputs["files"] is not None else None
 
 
 def publish_table(
-    name: str, partial: Path, path: Path, inputs: dict[str, Any], rows: int, fingerprint: str
+    name: str,
+    partial: Path,
+    path: Path,
+    inputs: dict[str, Any],
+    rows: int,
+    fingerprint: str,
+    notes: Sequence[str] = (),
 ) -> TableSummary:
     """Put a finished file in its place by one rename, and the note beside it.
 
@@ -104,10 +121,13 @@ def publish_table(
         As `find_reusable` will compare them.
     rows, fingerprint : int, str
         As `fingerprint_table` found them.
+    notes : sequence of str
+        Kept for the summary.
     """
     beside = path.with_suffix(".json")
     content = {
-        "inputs": inputs, "table": _stamp_of(partial), "rows": rows, "fingerprint": fingerprint
+        "inputs": inputs, "table": _stamp_of(partial), "rows": rows, "fingerprint": fingerprint,
+        "notes": list(notes),
     }  # fmt: skip
     note = partial.with_suffix(".json")
     note.write_text(json.dumps(content, indent=2, sort_keys=True), encoding="utf-8")
@@ -115,4 +135,4 @@ def publish_table(
     beside.unlink(missing_ok=True)
     partial.replace(path)
     note.replace(beside)
-    return TableSummary(name, rows, fingerprint, path, is_reused=False)
+    return TableSummary(name, rows, fingerprint, path, is_reused=False, notes=tuple(notes))

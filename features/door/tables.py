@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from features.door.checks import check_cells, check_keys, check_plan, check_refe
 from features.door.completion import with_event_ids, with_summed_duplicates, with_time_zones
 from features.door.csv_files import quote_text
 from features.door.nodes import TREES, add_parents_sql, derived_sql
+from features.door.sales_columns import count_returns, with_returns_apart
 from features.door.sources import list_inputs, open_scans
 from features.door.staging import Staged, stage_rows
 from features.door.table_files import TableSummary as TableSummary
@@ -29,12 +31,21 @@ from features.engine import Engine, open_engine
 from features.errors import ProjectError, UnknownName
 from features.progress import Progress
 from features.project import Project
-from features.schema import TABLES, Events, schema_hash
+from features.schema import TABLES, Events, Table, schema_hash
 
 DOOR_VERSION = 1
 """Raised whenever the same source would give another table; then nothing older is reused."""
 
 DERIVED = ("regions", "products", "customers")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table that passed the door: its columns, the query for its rows, and what to say of it."""
+
+    table: Table
+    rows: str
+    notes: tuple[str, ...] = ()
 
 
 def build_tables(
@@ -75,6 +86,8 @@ def build_tables(
         built[name] = summary = _build(project, name, built)
         verb = "unchanged" if summary.is_reused else "read"
         progress.say(f"{name}: {summary.rows:,} rows, {verb}")
+        for note in summary.notes:
+            progress.say(f"{name}: {note}")
     return built
 
 
@@ -123,22 +136,23 @@ def _build(project: Project, name: str, built: dict[str, TableSummary]) -> Table
         settings = project.settings
         with open_engine(settings.threads, settings.memory_limit, scratch / "spill") as engine:
             if name in project.tables:
-                rows = _checked_sql(engine, project, name, scratch, built)
+                checked = _checked_sql(engine, project, name, scratch, built)
             else:
                 tables = [
                     (f"read_parquet({quote_text(str(built[table].path))})", column)
                     for table, column in _referrers(project, name)
                 ]
                 rows = derived_sql(name, tables, settings.time_zone)
+                checked = Checked(TABLES[name], rows)
             partial = scratch / "table.parquet"
-            write_table(engine, TABLES[name], rows, partial)
-            count, fingerprint = fingerprint_table(engine, TABLES[name], partial)
-        return publish_table(name, partial, path, inputs, count, fingerprint)
+            write_table(engine, checked.table, checked.rows, partial)
+            count, fingerprint = fingerprint_table(engine, checked.table, partial)
+        return publish_table(name, partial, path, inputs, count, fingerprint, checked.notes)
 
 
 def _checked_sql(
     engine: Engine, project: Project, name: str, scratch: Path, built: dict[str, TableSummary]
-) -> str:
+) -> Checked:
     settings, table = project.tables[name], TABLES[name]
     if settings.on_duplicate == "sum" and name != "sales":
         raise ProjectError(f'{project.path}: [tables.{name}] on_duplicate: "sum" is for sales only')
@@ -154,7 +168,11 @@ def _checked_sql(
             check_references(engine, staged, rows, column, target, ids)
     if name == "sales":
         check_plan(engine, staged, rows)
-    return add_parents_sql(engine, staged, rows) if name in TREES else rows
+    if name in TREES:
+        rows = add_parents_sql(engine, staged, rows)
+    apart = settings.returns == "separate"
+    notes = count_returns(engine, staged.typed_sql()) if apart else ()
+    return Checked(staged.table, rows, notes)
 
 
 def _has_made_ids(staged: Staged) -> bool:
@@ -165,8 +183,10 @@ def _completed(project: Project, staged: Staged) -> str:
     rows = staged.typed_sql()
     if _has_made_ids(staged):
         return with_event_ids(rows)
+    if staged.settings.returns == "separate":
+        rows = with_returns_apart(rows)
     if staged.settings.on_duplicate == "sum":
-        return with_summed_duplicates(rows)
+        return with_summed_duplicates(rows, staged.table)
     if staged.table.name == "customers":
         return with_time_zones(rows, project.settings.time_zone)
     return rows
