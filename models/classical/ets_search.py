@@ -16,18 +16,15 @@ from models.classical.ets_forms import (
     BETA,
     FORMS,
     GAMMA,
-    HIGHEST,
     HIGHEST_PHI,
     LEVEL,
-    LOWEST,
     LOWEST_PHI,
     PHI,
     SEASON,
     EtsForm,
-    run_recursion,
-    scale_errors,
 )
 from models.classical.ets_starts import guess_states
+from models.classical.ets_steps import improve_lanes, measure_lanes
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -38,7 +35,6 @@ GRID = {"N": 8, "A": 16, "Ad": 20}
 ROUNDS = ((8, 2), (3, 6))
 """Forms kept per series, and steps of Levenberg-Marquardt for each of them."""
 
-DAMPINGS = np.array([1e-3, 1e-2, 1e-1, 1.0, 10.0, 1e3])
 SMALLEST_ERROR = 1e-10
 """Relative error below which a fit is exact: the likelihood has no maximum there."""
 
@@ -116,42 +112,6 @@ def compute_aicc(
     return np.asarray(np.where((freedom > 0) & np.isfinite(squares), aicc, np.inf))
 
 
-def improve_lanes(
-    values: Floats, theta: Floats, form: EtsForm, season: int, n_steps: int
-) -> tuple[Floats, Floats]:
-    """Take Levenberg-Marquardt steps in parameters and first states, within their bounds.
-
-    Parameters
-    ----------
-    values : array of shape (n_periods, n_series)
-    theta : array of shape (SEASON + season, n_series)
-    form, season : EtsForm, int
-    n_steps : int
-
-    Returns
-    -------
-    theta, squares : arrays of shape (SEASON + season, n_series) and (n_series,)
-        Never worse than at the start.
-    """
-    rows = form.list_free_rows(season)
-    low, high = _bound_rows(rows)
-    every = np.arange(values.shape[1])
-    for _ in range(n_steps):
-        width = np.where(theta[rows] > (low + high) / 2, -1e-4, 1e-4)
-        lanes = np.repeat(theta[:, None], len(rows) + 1, axis=1)
-        lanes[rows, np.arange(1, len(rows) + 1)] += width
-        errors = _run_errors(values, lanes, form, season)
-        slopes = (errors[:, 1:] - errors[:, :1]) / width
-        slopes[:, np.isnan(slopes[-1])] = 0.0
-        steps = _solve_steps(slopes, errors[:, 0], theta[rows], low, high)
-        trials = np.repeat(theta[:, None], len(DAMPINGS) + 1, axis=1)
-        trials[rows, 1:] = np.clip(trials[rows, 1:] + steps, low[:, None], high[:, None])
-        squares = _sum_squares(_run_errors(values, trials, form, season))
-        best = squares.argmin(axis=0)
-        theta, lowest = trials[:, best, every], squares[best, every]
-    return theta, lowest
-
-
 def _can_have(values: Floats, form: EtsForm, season: int) -> Bools:
     """Which series are long enough, and positive enough, for a form."""
     n_known = (~np.isnan(values)).sum(axis=0)
@@ -171,7 +131,7 @@ def _search_grid(values: Floats, form: EtsForm, season: int, seed: int) -> tuple
     theta = np.empty((SEASON + season, n_lanes, values.shape[1]))
     theta[:LEVEL] = np.repeat(grid, states.shape[1], axis=1)[:, :, None]
     theta[LEVEL:] = np.tile(states, (1, grid.shape[1], 1))
-    squares = _sum_squares(_run_errors(values, theta, form, season))
+    squares = measure_lanes(values, theta, form, season)
     best = squares.argmin(axis=0)
     every = np.arange(values.shape[1])
     return theta[:, best, every], squares[best, every]
@@ -191,45 +151,3 @@ def _spread_points(n_points: int, seed: int) -> Floats:
     grid[[BETA, GAMMA]] = 0.002 + 0.9 * points[1:3] ** 3
     grid[PHI] = LOWEST_PHI + (HIGHEST_PHI - LOWEST_PHI) * points[3]
     return grid
-
-
-def _bound_rows(rows: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Lowest and highest value of each row, shapes (n_rows, 1)."""
-    low = np.where(rows < LEVEL, LOWEST, -np.inf)
-    high = np.where(rows < LEVEL, HIGHEST, np.inf)
-    low[rows == PHI], high[rows == PHI] = LOWEST_PHI, HIGHEST_PHI
-    return low[:, None], high[:, None]
-
-
-def _run_errors(values: Floats, theta: Floats, form: EtsForm, season: int) -> Floats:
-    return scale_errors(values, run_recursion(values, theta, form, season).fitted, form)
-
-
-def _sum_squares(errors: Floats) -> Floats:
-    """Sum of squares over periods, inf in impossible lanes."""
-    squares = np.einsum("tks,tks->ks", errors, errors)
-    return np.asarray(np.where(np.isfinite(squares), squares, np.inf))
-
-
-def _solve_steps(
-    slopes: Floats, errors: Floats, point: Floats, low: Floats, high: Floats
-) -> Floats:
-    """Damped Gauss-Newton steps, shape (n_rows, n_dampings, n_series).
-
-    A row at its bound which the gradient would push beyond it stands still, so that the others
-    move as if it were fixed.
-    """
-    jacobian = np.ascontiguousarray(slopes.transpose(2, 1, 0))
-    gradient = jacobian @ np.ascontiguousarray(errors.T)[:, :, None]
-    normal = jacobian @ jacobian.transpose(0, 2, 1)
-    downhill = -gradient[:, :, 0].T
-    is_stuck = ((point <= low) & (downhill < 0)) | ((point >= high) & (downhill > 0))
-    free = 1.0 - is_stuck.T
-    normal *= free[:, :, None] * free[:, None, :]
-    diagonal = np.einsum("spp->sp", normal)
-    diagonal = diagonal + np.where(diagonal > 0, 0.0, 1.0)
-    extra = diagonal * (DAMPINGS[:, None, None] + 1e-12) + (1 - free)
-    systems = normal + extra[..., None] * np.eye(len(point))
-    right = (-gradient * free[:, :, None])[None]
-    steps = np.linalg.solve(systems, np.broadcast_to(right, (len(DAMPINGS), *right.shape[1:])))
-    return np.asarray(steps[..., 0].transpose(2, 0, 1))
