@@ -100,6 +100,26 @@ def test_an_order_cost_makes_lots():
     assert levels.safety_stock.tolist() == [-0.25]
 
 
+def test_lots_come_with_a_service_level_too():
+    paths = draw_paths()
+    by_cost = advise_stock(
+        paths, 2, on_hand=0, lost_margin=9.0, holding_cost=0.2, order_cost=[30, 0, 30]
+    )
+
+    by_service = advise_stock(
+        paths,
+        2,
+        on_hand=0,
+        service_level=by_cost.levels.service_level,
+        holding_cost=0.2,
+        order_cost=[30, 0, 30],
+    )
+
+    assert np.array_equal(by_cost.levels.order_up_to, by_service.levels.order_up_to)
+    assert by_cost.levels.order_up_to[1] == by_cost.levels.reorder_point[1]
+    assert by_cost.levels.order_up_to[0] > by_cost.levels.reorder_point[0]
+
+
 def test_the_undershoot_is_the_residual_life_by_loop():
     rng = np.random.default_rng(2)
     paths = rng.poisson(5, (1, 5, 300)).astype(float)
@@ -236,7 +256,9 @@ def test_no_items_give_no_advice():
         ({"reserved": -1}, "reserved: expected numbers >= 0"),
         ({"service_level": 1.0}, "0.95 means 95 %"),
         ({"service_level": None}, "got neither"),
-        ({"lost_margin": 1.0}, "got costs too"),
+        ({"service_level": None, "lost_margin": 1.0}, "holding_cost: expected with"),
+        ({"order_cost": 1.0}, "holding_cost: expected with"),
+        ({"lost_margin": 1.0}, "got both"),
         ({"review_periods": 0}, "review_periods: expected numbers >= 1"),
         ({"review_periods": 1.5}, "whole number"),
         ({"lead_times": -2}, "lead_times: expected numbers >= 0"),

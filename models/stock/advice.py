@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.stock.inputs import Floats, read_per_item
+from models.stock.lots import find_economic_lots
 from models.stock.outlook import StockOutlook, project_stock
 from models.stock.policy import (
     StockLevels,
@@ -16,7 +17,7 @@ from models.stock.policy import (
     set_levels_by_service,
     suggest_orders,
 )
-from models.stock.protection import sum_interval_demand
+from models.stock.protection import IntervalDemand, sum_interval_demand
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,13 @@ def advise_stock(
     review_periods : int
         Periods between two reviews.
     service_level : number or array of shape (n_items,), optional
-        Probability of no stock-out before the next order can arrive. Either this, or the costs:
-    lost_margin, holding_cost : number or array of shape (n_items,), optional
-        Money per unit of demand lost, and per unit held over one period.
+        Probability of no stock-out before the next order can arrive. Either this or:
+    lost_margin : number or array of shape (n_items,), optional
+        Money per unit of demand lost; needs `holding_cost`.
+    holding_cost : number or array of shape (n_items,), optional
+        Money per unit held over one period.
     order_cost : number or array of shape (n_items,)
-        Money per order; only with the costs.
+        Money per order, whatever its size; above 0 it makes lots, and needs `holding_cost`.
     pack_size, minimum_order : number or array of shape (n_items,)
         Units per pack, and least units of an order.
     is_extended : bool
@@ -99,21 +102,9 @@ def advise_stock(
     demand = sum_interval_demand(
         paths, lead_times, review_periods=review_periods, is_extended=is_extended
     )
-    if service_level is not None:
-        _check_no_costs(lost_margin, holding_cost, order_cost)
-        levels = set_levels_by_service(demand, service_level)
-    elif lost_margin is not None and holding_cost is not None:
-        levels = set_levels_by_cost(
-            demand,
-            review_periods=review_periods,
-            lost_margin=lost_margin,
-            holding_cost=holding_cost,
-            order_cost=order_cost,
-        )
-    else:
-        raise ValueError(
-            "service_level: expected it, or lost_margin and holding_cost, got neither; give one"
-        )
+    levels = _set_levels(
+        demand, int(review_periods), service_level, lost_margin, holding_cost, order_cost
+    )
     outlook = project_stock(paths, on_hand, reserved=reserved, arrivals=arrivals)
     incoming = read_per_item("later_arrivals", later_arrivals, len(paths), at_least=0.0)
     if arrivals is not None:
@@ -123,10 +114,31 @@ def advise_stock(
     return StockAdvice(levels, position, order, outlook)
 
 
-def _check_no_costs(
-    lost_margin: npt.ArrayLike | None, holding_cost: npt.ArrayLike | None, order_cost: npt.ArrayLike
-) -> None:
-    if lost_margin is not None or holding_cost is not None or np.any(np.asarray(order_cost)):
+def _set_levels(
+    demand: IntervalDemand,
+    review_periods: int,
+    service_level: npt.ArrayLike | None,
+    lost_margin: npt.ArrayLike | None,
+    holding_cost: npt.ArrayLike | None,
+    order_cost: npt.ArrayLike,
+) -> StockLevels:
+    if (service_level is None) == (lost_margin is None):
+        got = "neither" if service_level is None else "both"
         raise ValueError(
-            "service_level: expected it alone, got costs too; costs set their own service level"
+            f"service_level: expected it or lost_margin, got {got}; costs set their own level"
         )
+    if holding_cost is None and (lost_margin is not None or np.any(np.asarray(order_cost))):
+        raise ValueError("holding_cost: expected with lost_margin or order_cost; give it")
+    holding = 0.0 if holding_cost is None else holding_cost
+    if lost_margin is not None:
+        return set_levels_by_cost(
+            demand,
+            review_periods=review_periods,
+            lost_margin=lost_margin,
+            holding_cost=holding,
+            order_cost=order_cost,
+        )
+    lots = find_economic_lots(demand, review_periods, order_cost=order_cost, holding_cost=holding)
+    return set_levels_by_service(
+        demand, service_level if service_level is not None else 0, lots=lots
+    )

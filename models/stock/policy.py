@@ -9,7 +9,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +17,12 @@ import numpy.typing as npt
 from models.stock.inputs import (
     ROUNDING,
     Floats,
-    Whole,
     read_per_item,
     round_up_to_packs,
 )
+from models.stock.lots import find_economic_lots, find_lot_levels
 from models.stock.newsvendor import find_critical_ratio, find_sample_quantile
 from models.stock.protection import IntervalDemand, check_review
-
-UNDERSHOOT_STEPS = (np.arange(8) + 0.5) / 8
-"""Where in the demand between two reviews the position may fall through s."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,10 @@ class StockLevels:
     beyond_share: Floats
 
 
-def set_levels_by_service(demand: IntervalDemand, service_level: npt.ArrayLike) -> StockLevels:
-    """Set base-stock levels that cover a share of the outcomes of demand.
+def set_levels_by_service(
+    demand: IntervalDemand, service_level: npt.ArrayLike, *, lots: npt.ArrayLike = 0.0
+) -> StockLevels:
+    """Set levels that cover a share of the outcomes of demand.
 
     Parameters
     ----------
@@ -69,21 +68,25 @@ def set_levels_by_service(demand: IntervalDemand, service_level: npt.ArrayLike) 
         From `sum_interval_demand`.
     service_level : number or array of shape (n_items,)
         Probability of no stock-out before the next order can arrive; above 0, below 1.
+    lots : number or array of shape (n_items,)
+        Units that an order should have, from `find_economic_lots`; >= 0. Lots above the mean demand
+        between two reviews make S larger than s, see `models.stock.lots`.
 
     Returns
     -------
     StockLevels
-        With S = s.
+        With S = s where there are no lots.
 
     Raises
     ------
     ValueError
-        If a service level is not between 0 and 1.
+        If a service level is not between 0 and 1, or a lot is below 0.
     """
-    level = read_per_item("service_level", service_level, len(demand.protection), at_least=0.0)
+    n_items = len(demand.protection)
+    level = read_per_item("service_level", service_level, n_items, at_least=0.0)
     if not ((level > 0) & (level < 1)).all():
         raise ValueError("service_level: expected above 0 and below 1; 0.95 means 95 %")
-    return _build_levels(demand, level)
+    return _build_levels(demand, level, read_per_item("lots", lots, n_items, at_least=0.0))
 
 
 def set_levels_by_cost(
@@ -97,11 +100,9 @@ def set_levels_by_cost(
     """Set (R, s, S) levels by the critical ratio of lost margin and holding cost.
 
     A unit too many is held for one order cycle: the ratio is p / (p + h cycle) [2]_, which is the
-    textbook's p / (p + h) for a review every period.
-
-    With a cost per order, the cycle lasts as long as the economic order quantity Q does. A review
-    then finds the position below s by an undershoot U, the residual life of the demand between
-    reviews: s covers lead time demand + U, and S = s + Q less the mean of U [1]_.
+    textbook's p / (p + h) for a review every period. With a cost per order, the cycle lasts as long
+    as the economic lot does. Where the lead time is longer than the review interval and unmet
+    demand is lost, the ratio holds too much: `models.stock.tuning` finds the level that pays.
 
     Parameters
     ----------
@@ -130,17 +131,11 @@ def set_levels_by_cost(
     check_review(review_periods)
     margin = read_per_item("lost_margin", lost_margin, n_items, at_least=0.0)
     holding = read_per_item("holding_cost", holding_cost, n_items, at_least=0.0)
-    fixed = read_per_item("order_cost", order_cost, n_items, at_least=0.0)
-    if ((fixed > 0) & (holding == 0)).any():
-        raise ValueError(
-            "holding_cost: expected > 0 where orders cost, got 0; lots would be endless"
-        )
+    lots = find_economic_lots(demand, review_periods, order_cost=order_cost, holding_cost=holding)
     rate = demand.review.mean(axis=1) / review_periods
-    quantity = np.sqrt(2 * fixed * rate / np.where(holding > 0, holding, 1.0))
-    is_lot = quantity > rate * review_periods
-    cycle = np.where(is_lot, quantity / np.where(is_lot, rate, 1.0), review_periods)
-    levels = _build_levels(demand, find_critical_ratio(margin, holding * cycle))
-    return _add_lots(levels, demand, np.flatnonzero(is_lot), quantity) if is_lot.any() else levels
+    is_lot = lots > rate * review_periods
+    cycle = np.where(is_lot, lots / np.where(is_lot, rate, 1.0), review_periods)
+    return _build_levels(demand, find_critical_ratio(margin, holding * cycle), lots)
 
 
 def find_position(
@@ -203,44 +198,22 @@ def suggest_orders(
     return round_up_to_packs(needed, pack, least)
 
 
-def _build_levels(demand: IntervalDemand, ratio: Floats) -> StockLevels:
+def _build_levels(demand: IntervalDemand, ratio: Floats, lots: Floats) -> StockLevels:
+    bridged = demand.protection.mean(axis=1)
+    point = find_sample_quantile(demand.protection, ratio)
+    top, protection = point.copy(), bridged.copy()
+    rows = np.flatnonzero(lots > demand.review.mean(axis=1))
+    if len(rows):
+        levels = find_lot_levels(demand, rows, ratio[rows], lots[rows])
+        point[rows], top[rows], bridged[rows] = levels.T
     # a ratio of zero, of goods that earn nothing, covers nothing at all
-    point = np.where(ratio > 0, find_sample_quantile(demand.protection, ratio), 0.0)
-    protection = demand.protection.mean(axis=1)
+    point, top = (np.where(ratio > 0, level, 0.0) for level in (point, top))
     return StockLevels(
         reorder_point=point,
-        order_up_to=point,
-        safety_stock=point - protection,
+        order_up_to=top,
+        safety_stock=point - bridged,
         lead_time_demand=demand.lead_time_mean,
         protection_demand=protection,
         service_level=ratio,
         beyond_share=demand.beyond_share,
     )
-
-
-def _add_lots(
-    levels: StockLevels, demand: IntervalDemand, rows: Whole, quantity: Floats
-) -> StockLevels:
-    """Return the levels with those of some items replaced by the ones for lots."""
-    point, top, safety = (
-        values.copy() for values in (levels.reorder_point, levels.order_up_to, levels.safety_stock)
-    )
-    for item in rows.tolist():
-        review, lead = demand.review[item], demand.protection[item] - demand.review[item]
-        # residual life: a path is met in proportion to its demand, anywhere within it
-        weight = review / review.sum()
-        reach = lead + UNDERSHOOT_STEPS[:, None] * review
-        share = float(levels.service_level[item])
-        point[item] = _find_weighted_quantile(reach, weight, share) if share > 0 else 0.0
-        undershoot = float(weight @ review) / 2
-        top[item] = point[item] + max(quantity[item] - undershoot, 0.0)
-        safety[item] = point[item] - undershoot - float(weight @ lead)
-    return replace(levels, reorder_point=point, order_up_to=top, safety_stock=safety)
-
-
-def _find_weighted_quantile(values: Floats, weight: Floats, share: float) -> float:
-    """Return the smallest value that covers a share; weights by column, which sum to 1."""
-    order = np.argsort(values, axis=None, kind="stable")
-    covered = np.cumsum(np.tile(weight / len(values), len(values))[order])
-    at = min(int(np.searchsorted(covered, share - ROUNDING)), values.size - 1)
-    return float(values.ravel()[order[at]])

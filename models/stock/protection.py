@@ -76,7 +76,8 @@ def sum_interval_demand(
     check_review(review_periods)
     leads = read_lead_times(lead_times, (n_items, n_paths))
     ends = leads + review_periods
-    _check_covered(ends, n_periods, is_extended)
+    if not is_extended:
+        check_covered(ends, n_periods)
     protection, review = np.empty((n_items, n_paths)), np.empty((n_items, n_paths))
     lead_mean = np.empty(n_items)
     for rows in split_items(paths.shape):
@@ -95,13 +96,14 @@ def check_review(review_periods: int) -> None:
         raise ValueError(f"review_periods: expected a whole number, got {review_periods}; round it")
 
 
-def _check_covered(ends: Whole, n_periods: int, is_extended: bool) -> None:
+def check_covered(ends: Whole, n_periods: int) -> None:
+    """Check that no interval, shape (n_items, n_paths), ends after the last period."""
     longest = int(ends.max(initial=0))
-    if longest > n_periods and not is_extended:
+    if longest > n_periods:
         item = int(np.argwhere(ends > n_periods)[0, 0])
         raise ValueError(
             f"paths: expected {longest} periods, the longest lead time and review, got {n_periods} "
-            f"(first for item {item}); forecast further ahead, or pass is_extended=True"
+            f"(first for item {item}); forecast further ahead, or extend the paths at their mean"
         )
 
 

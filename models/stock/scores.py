@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy.typing as npt
 
-from models.stock.inputs import Floats
+from models.stock.inputs import Floats, read_per_item
 
 Z_95 = 1.959963984540054
 
@@ -25,6 +25,13 @@ class Costs:
     lost_margin: npt.ArrayLike
     holding_cost: npt.ArrayLike
     order_cost: npt.ArrayLike = 0.0
+
+    def take(self, rows: slice, n_items: int) -> Costs:
+        """Return the costs of some of `n_items` items, checked."""
+        names = ("lost_margin", "holding_cost", "order_cost")
+        return Costs(
+            *(read_per_item(n, getattr(self, n), n_items, at_least=0.0)[rows] for n in names)
+        )
 
 
 @dataclass(frozen=True)
