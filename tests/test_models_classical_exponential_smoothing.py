@@ -146,6 +146,14 @@ def test_a_form_that_multiplies_stays_positive():
     assert (made.mean[multiplies] > 0).all()
 
 
+def test_wild_positive_series_stay_finite_far_ahead():
+    rng = np.random.default_rng(12)
+    series = np.exp(rng.normal(0, 3, (12, 40)) + np.linspace(0, 8, 40))
+    made = forecast_ets(series, season=4, horizon=600)
+    assert np.isfinite(made.mean).all()
+    assert np.isfinite(made.sigma).all()
+
+
 def test_akaike_weights_by_hand():
     # two units of AICc are a factor e; a form 20 units behind counts for nothing
     made = weigh_forms(np.array([[3.0, np.inf], [1.0, np.inf], [21.0, np.inf]]))

@@ -18,6 +18,9 @@ Floats = npt.NDArray[np.float64]
 SHORTEST_SERIES = 4
 """A series with fewer values is forecast by their mean."""
 
+WIDEST = 1e6
+"""Standard deviation, in mean sizes of the series, at which exploding variances are cut."""
+
 MOST_FORMS = 8
 LEAST_WEIGHT = 0.01
 """A series is forecast by at most eight forms, each of at least this weight."""
@@ -175,4 +178,6 @@ def _forecast_form(
     n_known = (~np.isnan(values)).sum(axis=0)
     freedom = np.maximum(n_known - form.count_parameters(season) + 1, 1)
     variance = np.nansum(errors**2, axis=0) / freedom
-    return extend_paths(run, theta, variance, values, form, horizon)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, sigma = extend_paths(run, theta, variance, values, form, horizon)
+    return mean, np.where(sigma < WIDEST, sigma, WIDEST)
