@@ -69,6 +69,17 @@ def test_without_an_order_cost_it_is_the_newsvendor():
     assert found.cost == pytest.approx(3.570106945770946)
 
 
+def test_several_levels_of_one_cost_and_free_orders():
+    # half of the demand is at most 3, so that 3 and 4 cost the same; s stays below S
+    found = solve_reorder_levels(
+        np.array([0, 2, 0, 4, 3, 3]) / 12, order_cost=0, holding_cost=1, backorder_cost=1
+    )
+
+    assert found.reorder_point == found.order_up_to - 1
+    assert found.order_up_to in (3, 4)
+    assert found.cost == pytest.approx((2 * 2 + 3 * 1 + 3 * 2) / 12)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.integers(0, 9), min_size=2, max_size=7).filter(lambda w: sum(w[1:]) > 0),

@@ -162,7 +162,7 @@ class _Search:
         while self._rate(trial) <= cost:
             if self._average(point, trial) < cost:
                 top = trial
-                while self._average(point, top) <= self._rate(point + 1):
+                while point + 1 < top and self._average(point, top) <= self._rate(point + 1):
                     point += 1
                 cost = self._average(point, top)
             trial += 1
