@@ -39,6 +39,8 @@ class DemandSettings(Settings):
     known_ahead: tuple[str, ...] = ()
     """Columns of `sales` that are planned, so known after the origin: price, display…"""
     use_prophet: bool = True
+    prophet_nodes: int = Field(default=30, ge=0)
+    """Most region totals that Prophet is fitted to, whole levels at a time, the coarsest first."""
     lightgbm: LightGBMSettings = LightGBMSettings()
     gates: DemandGates = DemandGates()
 

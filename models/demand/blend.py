@@ -1,4 +1,4 @@
-"""Several forecasts of a region's total made into one, and the series below scaled to it."""
+"""Several forecasts of the same thing made into one, with weights learned from earlier errors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 Floats = npt.NDArray[np.float64]
-
-RATIO_BOUNDS = (0.5, 2.0)
-"""A blended total moves the series below it by at most half or double."""
 
 
 def fit_blend_weights(
@@ -71,7 +68,7 @@ def fit_blend_weights(
     return weights
 
 
-def blend_totals(members: Floats, weights: Floats) -> Floats:
+def blend_members(members: Floats, weights: Floats) -> Floats:
     """Return the weighted mean of the members that are there, row by row.
 
     Parameters
@@ -91,32 +88,3 @@ def blend_totals(members: Floats, weights: Floats) -> Floats:
     given[empty] = there[empty]
     total = (np.where(there, members, 0.0) * given).sum(axis=1)
     return np.asarray(total / given.sum(axis=1))
-
-
-def scale_to_totals(
-    bottom: Floats,
-    groups: npt.NDArray[np.int64],
-    totals: Floats,
-    bounds: tuple[float, float] = RATIO_BOUNDS,
-) -> Floats:
-    """Return the factor of each bottom row that makes its group sum to the group's total.
-
-    Parameters
-    ----------
-    bottom : array of shape (n_rows,)
-        Bottom means, >= 0.
-    groups : array of int, shape (n_rows,)
-        Position in `totals` of the row's region and date.
-    totals : array of shape (n_groups,)
-        Blended totals, >= 0.
-    bounds : pair of float
-        Smallest and largest factor; where it is reached the bottom keeps its own total beyond it.
-
-    Returns
-    -------
-    array of shape (n_rows,)
-        1 where a group's bottom rows sum to zero.
-    """
-    sums = np.bincount(groups, weights=bottom, minlength=len(totals))
-    ratio = np.divide(totals, sums, out=np.ones(len(totals)), where=sums > 0)
-    return np.asarray(np.clip(ratio, bounds[0], bounds[1])[groups])

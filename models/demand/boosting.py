@@ -25,6 +25,9 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
+    level : str
+        Column of the recent mean that units, and what is learned of them, are divided by: trees
+        cannot go beyond what they saw, and sizes differ by orders of magnitude.
     rounds, learning_rate, leaves, min_rows_in_leaf : int, float, int, int
         Of the trees of the mean.
     tweedie_power : float
@@ -52,6 +55,7 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
+        level: str = "units_mean_28",
         rounds: int = 150,
         learning_rate: float = 0.06,
         leaves: int = 31,
@@ -59,11 +63,12 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         tweedie_power: float = 1.2,
         quantile_rounds: int = 50,
         quantile_leaves: int = 15,
-        quantile_rows: int = 40_000,
-        max_rows: int = 400_000,
+        quantile_rows: int = 15_000,
+        max_rows: int = 200_000,
         seed: int = 7,
         threads: int = 1,
     ) -> None:
+        self.level = level
         self.rounds = rounds
         self.learning_rate = learning_rate
         self.leaves = leaves
@@ -94,22 +99,23 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         self.smallest_sale_ = float(sold.min()) if len(sold) else 0.0
         if not len(sold):
             return self
-        values = self._encode(X)
+        values, level = self._encode(X)
         order = np.random.default_rng(self.seed).permutation(len(units))
         drawn, rest = np.sort(order[: self.quantile_rows]), np.sort(order[self.quantile_rows :])
         self.is_stacked_ = len(rest) >= 3 * self.quantile_rows
         shown = rest if self.is_stacked_ else np.arange(len(units))
         if len(shown) > self.max_rows:
             shown = np.sort(order[-self.max_rows :])
-        self._fit_mean(values[shown], units[shown])
-        self._fit_quantiles(self._stack(values[drawn]), units[drawn])
+        self._fit_mean(values[shown], units[shown], level[shown])
+        self._fit_quantiles(self._stack(values[drawn]), units[drawn], level[drawn])
         return self
 
     def predict(self, X: pd.DataFrame) -> Floats:
         """Return the mean, shape (n_rows,), >= 0."""
         if not self.boosters_:
             return np.zeros(len(X))
-        return self._predict_mean(self._encode(X))
+        values, level = self._encode(X)
+        return level * self._predict_mean(values)
 
     def predict_nodes(self, X: pd.DataFrame) -> Floats:
         """Return the modelled quantiles at `NODES`, shape (n_rows, 5), >= 0, ascending.
@@ -119,8 +125,9 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         """
         if not self.boosters_:
             return np.zeros((len(X), len(NODES)))
-        values = self._stack(self._encode(X))
-        nodes = np.column_stack([self._predict(name, values) for name in NODE_NAMES])
+        values, level = self._encode(X)
+        stacked = self._stack(values)
+        nodes = np.column_stack([level * self._predict(name, stacked) for name in NODE_NAMES])
         nodes[nodes < self.smallest_sale_ / 2] = 0.0
         return np.sort(nodes, axis=1)
 
@@ -167,8 +174,12 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         }
         return made
 
-    def _encode(self, X: pd.DataFrame) -> npt.NDArray[np.float32]:
-        """Return features as one float matrix in training order, ids as codes, unknown as NaN."""
+    def _encode(self, X: pd.DataFrame) -> tuple[npt.NDArray[np.float32], Floats]:
+        """Return features as one float matrix in training order, and the level of each row.
+
+        Ids are codes, unknown ones NaN; units are in multiples of the level.
+        """
+        level = self._find_level(X)
         values = np.empty((len(X), len(self.features_)), dtype=np.float32)
         for place, name in enumerate(self.features_):
             if name in CATEGORIES:
@@ -176,8 +187,19 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
                 codes = known.get_indexer(X[name].cat.categories)[X[name].cat.codes]
                 values[:, place] = np.where(codes >= 0, codes, np.nan)
             else:
-                values[:, place] = X[name].to_numpy()
-        return values
+                column = X[name].to_numpy()
+                values[:, place] = column / level if _is_in_units(name) else column
+        return values, level
+
+    def _find_level(self, X: pd.DataFrame) -> Floats:
+        """Return the recent mean, that of the whole history or of the product's series if none."""
+        recent, own, product = (
+            X[name].to_numpy(np.float64)
+            for name in (self.level, "units_mean_since_listing", "product_mean")
+        )
+        level = np.where(np.isfinite(recent), recent, np.where(np.isfinite(own), own, product))
+        floor = 0.05 * np.nan_to_num(own)
+        return np.asarray(np.maximum(np.maximum(np.nan_to_num(level), floor), 1e-3))
 
     def _stack(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if not self.is_stacked_:
@@ -192,20 +214,22 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         found = self.boosters_[name].predict(values, num_threads=self.threads)
         return np.maximum(np.asarray(found, dtype=np.float64), 0.0)
 
-    def _fit_mean(self, values: npt.NDArray[np.float32], units: Floats) -> None:
+    def _fit_mean(self, values: npt.NDArray[np.float32], units: Floats, level: Floats) -> None:
         parameters = self._parameters(len(units), self.leaves, self.learning_rate) | {
             "objective": "tweedie",
             "tweedie_variance_power": self.tweedie_power,
         }
-        data = self._dataset(values, units, self.features_)
+        # The weight that the deviance of units, not of multiples, would have.
+        weight = level ** (2 - self.tweedie_power)
+        data = self._dataset(values, units / level, weight, self.features_)
         self.boosters_["mean"] = lgb.train(parameters, data, self.rounds)
         # Steps on the log scale stop short of the mean: by 1 % or so, always to the same side.
         self.balance_ = 1.0
-        self.balance_ = float(units.sum() / self._predict_mean(values).sum())
+        self.balance_ = float(units.sum() / (level * self._predict_mean(values)).sum())
 
-    def _fit_quantiles(self, values: npt.NDArray[np.float32], units: Floats) -> None:
+    def _fit_quantiles(self, values: npt.NDArray[np.float32], units: Floats, level: Floats) -> None:
         names = [*self.features_, "mean_forecast"][: values.shape[1]]
-        data = self._dataset(values, units, names)
+        data = self._dataset(values, units / level, level, names)
         # Fewer rounds learn as much with a longer step.
         rate = min(1.0, self.learning_rate * max(1.0, self.rounds / (1.5 * self.quantile_rounds)))
         for node, name in zip(NODES, NODE_NAMES, strict=True):
@@ -216,14 +240,15 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
             self.boosters_[name] = lgb.train(parameters, data, self.quantile_rounds)
 
     def _dataset(
-        self, values: npt.NDArray[np.float32], units: Floats, names: list[str]
+        self, values: npt.NDArray[np.float32], target: Floats, weight: Floats, names: list[str]
     ) -> lgb.Dataset:
         return lgb.Dataset(
             values,
-            units,
+            target,
+            weight=weight,
             feature_name=names,
             categorical_feature=[names.index(name) for name in CATEGORIES],
-            params=self._parameters(len(units), self.leaves, self.learning_rate),
+            params=self._parameters(len(target), self.leaves, self.learning_rate),
             free_raw_data=False,
         )
 
@@ -243,3 +268,7 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
             "num_threads": self.threads,
             "verbosity": -1,
         }
+
+
+def _is_in_units(name: str) -> bool:
+    return name.startswith("units_") and "zero_share" not in name

@@ -1,234 +1,251 @@
-"""Bottom forecasts made coherent: scaled to blended region totals, with calibrated quantiles.
-
-The mean of every upper node is the sum of the bottom means below it. The quantiles of the upper
-nodes come from their own residuals, as quantiles of parts do not add up.
-"""
+"""Members made into one coherent forecast: blended, reconciled, and with sample paths."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from features.region.design import build_forecast_design
-from features.region.frequency import Bucket
-from features.region.panel import Panel
-from models.demand.blend import blend_totals, fit_blend_weights, scale_to_totals
-from models.demand.boosting import LightGBMDemand
-from models.demand.intervals import ConformalIntervals, find_volume_classes
-from models.demand.quantiles import NODES, complete_quantiles
+from models.demand.blend import blend_members
+from models.demand.marginals import (
+    KNOTS,
+    Marginals,
+    Rows,
+    Trial,
+    build_candidates,
+    read_quantiles,
+)
+from models.demand.members import LIGHTGBM, NODE_MEMBERS, SERIES_MEMBERS, Members
+from models.demand.quantiles import QUANTILES
+from models.demand.reconcile import (
+    METHODS,
+    SHRINK,
+    VARIANCE,
+    ErrorModel,
+    choose_anchors,
+    reconcile,
+)
+from models.demand.shocks import Paths, Shocks, draw_paths, iterate_blocks
 
 Floats = npt.NDArray[np.float64]
 
-MEMBERS = ("lightgbm", "prophet", "seasonal_mean", "seasonal_naive")
-"""What a region's total is blended from; all but Prophet are sums of bottom forecasts."""
-PRIOR = np.array([1.0, 0.0, 0.0, 0.0])
-"""LightGBM alone, until earlier origins show that the others improve on it."""
-
-_OBSERVED_SHARE = 0.9
-
-
-@dataclass(frozen=True)
-class BottomForecast:
-    """Forecasts of single series from one origin, before and apart from any calibration.
-
-    Attributes
-    ----------
-    frame : DataFrame, shape (n_rows, …)
-        series, region_id, product_id, period, bucket, units (NaN = unknown or missing), and the
-        means lightgbm, seasonal_mean, seasonal_naive.
-    nodes : array of shape (n_rows, 5)
-        LightGBM's quantiles at `NODES`.
-    baselines : DataFrame, shape (n_rows, 3)
-        `Design.baselines` of the rows.
-    """
-
-    frame: pd.DataFrame
-    nodes: Floats
-    baselines: pd.DataFrame
-
-    def quantiles(self) -> Floats:
-        """Return LightGBM's own quantiles, not calibrated, shape (n_rows, 9)."""
-        return complete_quantiles(self.nodes)
-
-
-def forecast_bucket(
-    panel: Panel, origin: int, horizon: int, bucket: Bucket, model: LightGBMDemand
-) -> BottomForecast:
-    """Forecast every series listed at the origin for the steps of one bucket.
-
-    Parameters
-    ----------
-    panel : Panel
-        Whose plan reaches `origin + horizon`.
-    origin, horizon : int
-        Period, and periods after it.
-    bucket, model : Bucket, LightGBMDemand
-        The model of the bucket.
-    """
-    design = build_forecast_design(panel, origin, bucket, horizon)
-    frame = pd.DataFrame(
-        {
-            "series": design.series,
-            "region_id": panel.series["region_id"].to_numpy()[design.series],
-            "product_id": panel.series["product_id"].to_numpy()[design.series],
-            "period": design.periods,
-            "bucket": bucket.name,
-            "units": design.units,
-            "lightgbm": model.predict(design.features),
-            "seasonal_mean": design.baselines["slot_mean"],
-            "seasonal_naive": design.baselines["naive"],
-        }
-    )
-    return BottomForecast(frame, model.predict_nodes(design.features), design.baselines)
-
-
-def join_buckets(parts: Sequence[BottomForecast]) -> BottomForecast:
-    """Put the forecasts of several buckets below each other."""
-    return BottomForecast(
-        pd.concat([part.frame for part in parts], ignore_index=True),
-        np.concatenate([part.nodes for part in parts]),
-        pd.concat([part.baselines for part in parts], ignore_index=True),
-    )
-
-
-def sum_members(frame: pd.DataFrame, prophet: pd.DataFrame | None) -> pd.DataFrame:
-    """Sum bottom forecasts to region totals and put Prophet's beside them.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        `BottomForecast.frame`.
-    prophet : DataFrame, optional
-        region_id, period, prophet.
-
-    Returns
-    -------
-    DataFrame
-        region_id, period, bucket, the four `MEMBERS`, and `units`: the total of what was
-        observed, raised by LightGBM's share of what was not, NaN when more than a tenth was not.
-    """
-    keys = ["region_id", "period", "bucket"]
-    seen = frame["units"].notna()
-    rows = frame.assign(observed=frame["lightgbm"].where(seen, 0.0))
-    sums = (
-        rows.groupby(keys, sort=True)[
-            ["lightgbm", "seasonal_mean", "seasonal_naive", "observed", "units"]
-        ]
-        .sum(min_count=1)
-        .reset_index()
-    )
-    whole = sums["lightgbm"].to_numpy()
-    share = np.divide(sums["observed"], whole, out=np.ones(len(sums)), where=whole > 0)
-    enough = share >= _OBSERVED_SHARE
-    sums["units"] = (sums["units"] / np.where(enough, share, 1.0)).where(enough)
-    if prophet is None:
-        return sums.assign(prophet=np.nan)
-    return sums.merge(prophet, on=["region_id", "period"], how="left", validate="1:1")
+SERIES_PRIOR = np.array([0.3, 0.4, 0.15, 0.15, 0.0, 0.0, 0.0, 0.0])
+"""Of `SERIES_MEMBERS`, until earlier origins show better."""
+NODE_PRIOR = np.array([0.5, 0.25, 0.25, 0.0])
+"""Of `NODE_MEMBERS`."""
+N_PATHS = 200
+_BLOCK_VALUES = 200_000
+_TRIAL_ROWS = 6_000
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What earlier forecasts taught: the blend of each bucket, and the bottom intervals.
+    """What earlier forecasts taught.
 
     Attributes
     ----------
-    weights : dict of bucket name to array of shape (4,)
-        In the order of `MEMBERS`; a bucket never seen has the `PRIOR`.
-    volume_edges : tuple of float
-        Bounds between the volume classes of a row's mean.
-    intervals : ConformalIntervals
+    series_weights : dict of horizon bucket to array of shape (8,)
+        Of `SERIES_MEMBERS`; a bucket never seen has `SERIES_PRIOR`.
+    node_weights : dict of level to array of shape (4,)
+        Of `NODE_MEMBERS`; a level never seen has `NODE_PRIOR`.
+    method, reason : str
+        How levels are made to agree, and why so.
+    losses : dict of method to dict of level to float
+        WAPE of earlier forecasts by each method.
+    errors : ErrorModel or None
+        Of all nodes; None before anything is known.
+    typical : array of shape (n_series,)
+        Typical error of each series in units; empty before anything is known.
+    marginals : Marginals
+    shocks : Shocks
+    seed : int
     """
 
-    weights: dict[str, Floats]
-    volume_edges: tuple[float, ...]
-    intervals: ConformalIntervals
+    series_weights: Mapping[str, Floats]
+    node_weights: Mapping[str, Floats]
+    method: str
+    reason: str
+    losses: Mapping[str, Mapping[str, float]]
+    errors: ErrorModel | None
+    typical: Floats
+    marginals: Marginals
+    shocks: Shocks
+    seed: int
 
-    @classmethod
-    def none(cls) -> Calibration:
-        """Return what holds before anything was learned: the prior, and intervals as modelled."""
-        nothing = np.empty(0)
-        intervals = ConformalIntervals().fit(
-            np.empty((0, len(NODES))), nothing, np.empty(0, dtype=object)
+
+@dataclass(frozen=True)
+class Coherent:
+    """A coherent forecast from one origin.
+
+    Attributes
+    ----------
+    members : Members
+    weights : dict of horizon bucket to array of shape (8,)
+        What the series were blended with.
+    by_method : dict of method to array of shape (n_series, n_steps)
+        Means of the series as each reconciliation makes them.
+    mean : array of shape (n_series, n_steps)
+        Those of the chosen one: what is published, and summed to every node.
+    node_base : array of shape (n_nodes, n_steps)
+        Blended forecasts of the nodes before reconciliation.
+    knots : float32, shape (n_series, n_steps, n_knots)
+        Distributions of the series at `KNOTS`.
+    trial : Trial
+        Some rows, kept to learn weights and recalibration from later.
+    """
+
+    members: Members
+    weights: Mapping[str, Floats]
+    by_method: Mapping[str, Floats]
+    mean: Floats
+    node_base: Floats
+    knots: npt.NDArray[np.float32]
+    trial: Trial
+
+    def shorten(self, n_steps: int) -> Coherent:
+        """Return the first steps of it."""
+        return replace(
+            self,
+            members=self.members.shorten(n_steps),
+            by_method={name: mean[:, :n_steps] for name, mean in self.by_method.items()},
+            mean=self.mean[:, :n_steps],
+            node_base=self.node_base[:, :n_steps],
+            knots=self.knots[:, :n_steps],
         )
-        return cls({}, (), intervals)
 
-    def blend(self, totals: pd.DataFrame) -> Floats:
-        """Return the blended total of each row of `sum_members`."""
-        weights = np.array([self.weights.get(name, PRIOR) for name in totals["bucket"]])
-        return blend_totals(totals[list(MEMBERS)].to_numpy(), weights)
 
-    def scale(self, frame: pd.DataFrame, totals: pd.DataFrame) -> Floats:
-        """Return the factor of each bottom row that makes its region sum to the blend."""
-        position = pd.Series(
-            np.arange(len(totals)), index=pd.MultiIndex.from_frame(totals[["region_id", "period"]])
+def make_coherent(members: Members, calibration: Calibration) -> Coherent:
+    """Blend, reconcile and spread the forecasts of the members."""
+    base = _blend_series(members, calibration.series_weights)
+    node_base = _blend_nodes(members, base, calibration.node_weights)
+    anchors = choose_anchors(members.nodes)
+    by_method = {
+        method: reconcile(
+            method, members.nodes, base, node_base[anchors], anchors, calibration.errors
         )
-        groups = position.reindex(pd.MultiIndex.from_frame(frame[["region_id", "period"]]))
-        return scale_to_totals(
-            frame["lightgbm"].to_numpy(), groups.to_numpy(np.int64), self.blend(totals)
-        )
-
-    def predict_quantiles(self, mean: Floats, nodes: Floats, buckets: pd.Series) -> Floats:
-        """Return calibrated quantiles of bottom rows, shape (n_rows, 9)."""
-        return self.intervals.predict_quantiles(nodes, group_rows(mean, buckets, self.volume_edges))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return {
-            "members": list(MEMBERS),
-            "weights": {name: value.tolist() for name, value in self.weights.items()},
-            "volume_edges": list(self.volume_edges),
-            "intervals": self.intervals.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, state: Mapping[str, Any]) -> Calibration:
-        """Remake it from `to_json`."""
-        return cls(
-            {name: np.array(value) for name, value in state["weights"].items()},
-            tuple(state["volume_edges"]),
-            ConformalIntervals.from_json(state["intervals"]),
-        )
+        for method in METHODS
+        if calibration.errors is not None or method not in (VARIANCE, SHRINK)
+    }
+    mean = by_method[calibration.method]
+    rows = _collect_rows(members, mean, calibration.typical)
+    values = np.zeros((*mean.shape, len(KNOTS)), np.float32)
+    chosen = np.flatnonzero(members.is_listed)
+    for block in iterate_blocks(len(chosen), 1 + _BLOCK_VALUES // members.n_steps):
+        where = _places_of(chosen[block], members.n_steps)
+        made = calibration.marginals.predict(rows.take(where))
+        values[chosen[block]] = made.reshape(len(block), members.n_steps, -1)
+    trial = _take_trial(members, rows, calibration)
+    weights = calibration.series_weights
+    return Coherent(members, weights, by_method, mean, node_base, values, trial)
 
 
-def fit_calibration(bottom: pd.DataFrame, nodes: Floats, totals: pd.DataFrame) -> Calibration:
-    """Learn from forecasts whose outcome is known by now.
+def spread_nodes(
+    made: Coherent,
+    shocks: Shocks,
+    names: npt.NDArray[np.object_],
+    seed: int,
+    *,
+    seen: npt.NDArray[np.bool_] | None = None,
+    n_paths: int = N_PATHS,
+) -> Floats:
+    """Return the quantiles of every node: of one series its own, of several from sample paths.
 
     Parameters
     ----------
-    bottom : DataFrame
-        bucket, mean (as published: scaled to the blend) and units of earlier bottom forecasts.
-    nodes : array of shape (n_rows, 5)
-        Their quantiles, scaled alike.
-    totals : DataFrame
-        `sum_members` of the same forecasts, with `origin`. The prior counts as one origin more.
+    made : Coherent
+    shocks : Shocks
+    names : array of str, shape (n_series,)
+        A name for each series.
+    seed : int
+    seen : array of bool, shape (n_series, n_steps), optional
+        Series and periods that count; all by default.
+    n_paths : int
+
+    Returns
+    -------
+    array of shape (n_nodes, n_steps, 9)
+        At `QUANTILES`, ascending, >= 0.
     """
-    weights = {}
-    for bucket, rows in totals.groupby("bucket", sort=True):
-        scale = np.sqrt(np.maximum(rows["lightgbm"].to_numpy(), 1.0))
-        weights[str(bucket)] = fit_blend_weights(
-            rows[list(MEMBERS)].to_numpy(),
-            rows["units"].to_numpy(),
-            scale,
-            PRIOR,
-            prior_share=1.0 / rows["origin"].nunique(),
-        )
-    seen = bottom["units"].notna().to_numpy()
-    known, mean = bottom[seen], bottom.loc[seen, "mean"].to_numpy()
-    edges = tuple(float(edge) for edge in np.quantile(mean, (1 / 3, 2 / 3))) if len(mean) else ()
-    intervals = ConformalIntervals().fit(
-        nodes[seen], known["units"].to_numpy(), group_rows(mean, known["bucket"], edges)
-    )
-    return Calibration(weights, edges, intervals)
+    nodes, n_steps = made.members.nodes, made.members.n_steps
+    several = np.flatnonzero(~nodes.is_single)
+    found = np.zeros((len(nodes.table), n_steps, len(QUANTILES)))
+    totals = np.zeros((len(several), n_steps * n_paths), np.float32)
+    chosen = np.flatnonzero(made.members.is_listed)
+    for block in iterate_blocks(len(chosen), 1 + 20 * _BLOCK_VALUES // (n_steps * n_paths)):
+        paths = draw_block(made, shocks, names, chosen[block], seed, n_paths)
+        if seen is not None:
+            paths *= seen[chosen[block], :, None]
+        below = nodes.summing[several][:, chosen[block]].astype(np.float32)
+        totals += below @ paths.reshape(len(block), -1)
+    drawn = totals.reshape(len(several), n_steps, n_paths)
+    found[several] = np.moveaxis(np.quantile(drawn, QUANTILES, axis=2), 0, 2)
+    single = np.flatnonzero(nodes.is_single)
+    own = nodes.table["series"].to_numpy()[single]
+    flat = made.knots[own].reshape(-1, len(KNOTS)).astype(np.float64)
+    found[single] = read_quantiles(flat).reshape(len(own), n_steps, -1)
+    return np.asarray(np.maximum(found, 0.0))
 
 
-def group_rows(mean: Floats, buckets: pd.Series, edges: tuple[float, ...]) -> npt.NDArray[Any]:
-    """Name each row's pool: its horizon bucket and volume class, such as '8-14|2'."""
-    classes = find_volume_classes(mean, edges)
-    return np.array(
-        [f"{bucket}|{place}" for bucket, place in zip(buckets, classes, strict=True)], dtype=object
+def draw_block(
+    made: Coherent,
+    shocks: Shocks,
+    names: npt.NDArray[np.object_],
+    series: npt.NDArray[np.int64],
+    seed: int,
+    n_paths: int = N_PATHS,
+) -> Paths:
+    """Draw the sample paths of some series, shape (n_chosen, n_steps, n_paths), in units."""
+    return draw_paths(
+        made.members.nodes,
+        shocks,
+        made.knots[series],
+        names,
+        series=series,
+        n_paths=n_paths,
+        seed=seed,
     )
+
+
+def _blend_series(members: Members, weights: Mapping[str, Floats]) -> Floats:
+    stacked = np.stack([members.series[name] for name in SERIES_MEMBERS], axis=-1)
+    given = np.stack([weights.get(str(name), SERIES_PRIOR) for name in members.buckets])
+    return np.asarray(np.einsum("ihm,hm->ih", stacked, given))
+
+
+def _blend_nodes(members: Members, base: Floats, weights: Mapping[str, Floats]) -> Floats:
+    """Blend the forecasts of each node; one that only its sum forecasts keeps its sum."""
+    summed = members.nodes.sum(base)
+    stacked = np.stack([summed, *(members.upper[name] for name in NODE_MEMBERS[1:])], axis=-1)
+    given = np.stack([weights.get(level, NODE_PRIOR) for level in members.nodes.table["level"]])
+    repeated = np.repeat(given, members.n_steps, axis=0)
+    blended = blend_members(stacked.reshape(-1, len(NODE_MEMBERS)), repeated)
+    return blended.reshape(summed.shape)
+
+
+def _collect_rows(members: Members, mean: Floats, typical: Floats) -> Rows:
+    """Flatten what the distributions are made from, series by series."""
+    error = typical if len(typical) else members.spread.astype(np.float64)
+    return Rows(
+        mean=mean.ravel(),
+        lightgbm=members.series[LIGHTGBM].astype(np.float64).ravel(),
+        nodes=members.quantiles.reshape(-1, members.quantiles.shape[2]).astype(np.float64),
+        error=np.repeat(error, members.n_steps),
+        bucket=np.tile(members.buckets, len(mean)),
+    )
+
+
+def _places_of(series: npt.NDArray[np.int64], n_steps: int) -> npt.NDArray[np.int64]:
+    return (series[:, None] * n_steps + np.arange(n_steps)).ravel()
+
+
+def _take_trial(members: Members, rows: Rows, calibration: Calibration) -> Trial:
+    """Keep the candidates of some of the rows whose outcome is known."""
+    units = members.units.astype(np.float64).ravel()
+    known = np.flatnonzero(np.isfinite(units) & np.repeat(members.is_listed, members.n_steps))
+    rng = np.random.default_rng([calibration.seed, members.origin])
+    kept = np.sort(rng.permutation(known)[:_TRIAL_ROWS])
+    some = rows.take(kept)
+    candidates = build_candidates(some, calibration.marginals.pools)
+    return Trial(candidates, some, units[kept], members.periods[kept % members.n_steps])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,27 +13,22 @@ import pandas as pd
 from features.errors import NotEnoughData
 from features.region.frequency import Bucket
 from features.region.panel import Panel
-from features.region.totals import build_node_scales
 from models.demand.boosting import LightGBMDemand
-from models.demand.coherent import (
-    MEMBERS,
-    PRIOR,
-    BottomForecast,
-    Calibration,
-    forecast_bucket,
-    join_buckets,
-    sum_members,
-)
-from models.demand.intervals import ResidualIntervals
-from models.demand.nodes import add_scales, raise_levels, spread_quantiles
+from models.demand.coherent import Calibration, Coherent, make_coherent, spread_nodes
+from models.demand.members import Fitted, forecast_members
+from models.demand.newcomers import Newcomers, add_newcomers
 from models.demand.prophet_totals import ProphetTotals
-from models.demand.quantiles import QUANTILE_NAMES
+from models.demand.quantiles import QUANTILE_NAMES, find_interval
+from models.demand.recursive import RecursiveDemand
+from models.demand.storage import CalibrationKeys, align_calibration, pack, unpack
+from models.demand.words import describe_evidence, describe_model
 
 Floats = npt.NDArray[np.float64]
 
+INTERVAL_NAMES = ("lower_80", "upper_80", "lower_95", "upper_95")
 COLUMNS = (
     "region_id", "region_level", "product_id", "product_level", "level", "date", "origin",
-    "mean", *QUANTILE_NAMES, "model", "evidence",
+    "mean", *QUANTILE_NAMES, *INTERVAL_NAMES, "model", "evidence",
 )  # fmt: skip
 
 
@@ -45,23 +39,21 @@ class DemandModel:
     Attributes
     ----------
     frequency : str
-        'day', 'week' or 'month'.
+        'day', 'week', 'month' or 'quarter'.
     horizon : int
         Most periods ahead it was fitted and calibrated for.
-    lightgbm : dict of Bucket to LightGBMDemand
-    prophet : ProphetTotals or None
+    fitted : Fitted
     calibration : Calibration
-        Of the bottom, from all folds of the backtest.
-    upper : ResidualIntervals
-        Of all other nodes, by 'level|bucket'.
+        From all folds of the backtest.
+    keys : CalibrationKeys
+        The series and nodes that the calibration is of.
     """
 
     frequency: str
     horizon: int
-    lightgbm: dict[Bucket, LightGBMDemand]
-    prophet: ProphetTotals | None
+    fitted: Fitted
     calibration: Calibration
-    upper: ResidualIntervals
+    keys: CalibrationKeys
 
     def forecast(self, panel: Panel, horizon: int | None = None) -> pd.DataFrame:
         """Forecast every series and every node above it, from the panel's origin.
@@ -76,64 +68,58 @@ class DemandModel:
         Returns
         -------
         DataFrame
-            Columns `COLUMNS`, sorted by level, region_id, product_id, date. Means are coherent:
-            those of a region sum to its ancestors' and to 'all/all'. Quantiles ascend within a
-            row and are >= 0. A node that holds a single series has that series' quantiles.
+            Columns `COLUMNS`, sorted by level, region_id, product_id, date. Means and sample paths
+            are coherent: those of a region sum to its ancestors' and to 'all/all'. Quantiles
+            ascend within a row and are >= 0. The intervals `lower_80` to `upper_80` and so on are
+            central, but start at zero and leave nothing out below where zero is that likely.
 
         Raises
         ------
         NotEnoughData
             If the horizon is beyond the model's or the panel's.
         """
+        made, newcomers = self.make(panel, horizon)
+        names = name_series(made)
+        quantiles = spread_nodes(made, self.calibration.shocks, names, self.calibration.seed)
+        return self._publish(panel, made, newcomers, quantiles)
+
+    def make(self, panel: Panel, horizon: int | None = None) -> tuple[Coherent, Newcomers]:
+        """Return the coherent forecast itself, series by step, newcomers among them."""
         periods = self.horizon if horizon is None else horizon
         self._check(panel, periods)
-        origin = panel.origin_period
-        bottom = join_buckets(
-            [
-                forecast_bucket(panel, origin, periods, bucket, model)
-                for bucket, model in self.lightgbm.items()
-                if bucket.first <= periods
-            ]
-        )
-        prophet = predict_prophet(self.prophet, panel, bottom.frame)
-        totals = sum_members(bottom.frame, prophet)
-        factor = self.calibration.scale(bottom.frame, totals)
-        mean = bottom.frame["lightgbm"].to_numpy() * factor
-        quantiles = self.calibration.predict_quantiles(
-            mean, bottom.nodes * factor[:, None], bottom.frame["bucket"]
-        )
-        rows = bottom.frame.assign(mean=mean)
-        nodes = raise_levels(panel, rows, ["mean"])
-        nodes = add_scales(nodes, build_node_scales(panel, [origin]))
-        values = spread_quantiles(nodes, nodes["mean"].to_numpy(), self.upper, rows, quantiles)
-        return self._publish(panel, nodes, values, bottom)
+        members = forecast_members(panel, self.fitted, panel.origin_period, self.horizon)
+        calibration = align_calibration(self.calibration, self.keys, panel, members)
+        made = make_coherent(members, calibration)
+        made, newcomers = add_newcomers(panel, made)
+        return made.shorten(periods), newcomers
 
     def importance(self) -> pd.DataFrame:
         """Return feature, gain (share) and bucket of every LightGBM."""
         return pd.concat(
             [
                 model.importance().assign(bucket=bucket.name)
-                for bucket, model in self.lightgbm.items()
+                for bucket, model in self.fitted.lightgbm.items()
             ],
             ignore_index=True,
         )
 
     def to_files(self) -> dict[str, bytes]:
-        """Return the model as flat files: LightGBM text and JSON."""
+        """Return the model as flat files: LightGBM text, JSON and arrays."""
         files: dict[str, bytes] = {}
-        for bucket, model in self.lightgbm.items():
+        for bucket, model in self.fitted.lightgbm.items():
             for name, content in model.to_files().items():
                 files[f"{bucket.name}.{name}"] = content
         state = {
             "frequency": self.frequency,
             "horizon": self.horizon,
-            "buckets": [[bucket.first, bucket.last] for bucket in self.lightgbm],
-            "calibration": self.calibration.to_json(),
-            "upper": self.upper.to_json(),
+            "buckets": [[bucket.first, bucket.last] for bucket in self.fitted.lightgbm],
         }
-        files["demand.json"] = _dump(state)
-        if self.prophet is not None:
-            files["prophet.json"] = _dump(self.prophet.to_json())
+        files["demand.json"] = json.dumps(state, sort_keys=True).encode()
+        files |= self.fitted.recursive.to_files()
+        files |= pack(self.calibration, self.keys)
+        if self.fitted.prophet is not None:
+            prophet = json.dumps(self.fitted.prophet.to_json(), sort_keys=True)
+            files["prophet.json"] = prophet.encode()
         return files
 
     @classmethod
@@ -148,18 +134,16 @@ class DemandModel:
                 {name[len(prefix) :]: files[name] for name in files if name.startswith(prefix)}
             )
         prophet = files.get("prophet.json")
-        return cls(
-            state["frequency"],
-            state["horizon"],
+        fitted = Fitted(
             lightgbm,
+            RecursiveDemand.from_files(files),
             None if prophet is None else ProphetTotals.from_json(json.loads(prophet)),
-            Calibration.from_json(state["calibration"]),
-            ResidualIntervals.from_json(state["upper"]),
         )
+        return cls(state["frequency"], state["horizon"], fitted, *unpack(files))
 
     def _check(self, panel: Panel, periods: int) -> None:
         planned = panel.last_period - panel.origin_period
-        if not 1 <= periods <= min(self.horizon, planned):
+        if not 1 <= periods <= self.horizon or planned < self.horizon:
             raise NotEnoughData(
                 f"horizon of {periods} {self.frequency}s: this model forecasts 1 to "
                 f"{self.horizon} and the panel's plan reaches {planned}. "
@@ -167,47 +151,32 @@ class DemandModel:
             )
 
     def _publish(
-        self, panel: Panel, nodes: pd.DataFrame, quantiles: Floats, bottom: BottomForecast
+        self, panel: Panel, made: Coherent, newcomers: Newcomers, quantiles: Floats
     ) -> pd.DataFrame:
-        single = (nodes["n_series"] == 1).to_numpy()
-        first = panel.series["first_period"].to_numpy()
-        age = panel.origin_period - first[nodes["series"].where(single, 0).to_numpy(np.int64)] + 1
-        blend = {bucket: self._describe_blend(bucket) for bucket in bottom.frame["bucket"].unique()}
-        count = nodes["n_series"].to_numpy(np.int64)
-        own = pd.Series(age.astype(str), index=nodes.index) + f" {self.frequency}s of own history; "
-        many = "sum of " + pd.Series(count.astype(str), index=nodes.index) + " series; "
-        dates = panel.date_of(nodes["period"].to_numpy())
+        nodes, n_steps = made.members.nodes, made.members.n_steps
+        listed = nodes.sum(made.members.is_listed.astype(np.float64))
+        chosen = np.flatnonzero(listed > 0)
+        table = nodes.table.iloc[np.repeat(chosen, n_steps)].reset_index(drop=True)
         origin = panel.date_of(np.array([panel.origin_period]))[0]
-        made = nodes.assign(
-            date=dates,
-            origin=np.full(len(nodes), origin),
-            model=np.where(single, "lightgbm scaled to region blend", "sum of series"),
-            evidence=own.where(single, many) + nodes["bucket"].map(blend),
+        mean = nodes.sum(made.mean)[chosen].ravel()
+        values = quantiles[chosen].reshape(len(table), -1)
+        words = describe_evidence(panel, made, newcomers, chosen)
+        found = table.assign(
+            date=np.tile(panel.date_of(made.members.periods), len(chosen)),
+            origin=np.full(len(table), origin),
+            mean=mean,
+            model=np.repeat(describe_model(self.calibration, nodes, chosen), n_steps),
+            evidence=np.repeat(words, n_steps),
         )
-        made[list(QUANTILE_NAMES)] = quantiles
+        found[list(QUANTILE_NAMES)] = values
+        found[list(INTERVAL_NAMES)] = np.column_stack(
+            [*find_interval(values, 0.8), *find_interval(values, 0.95)]
+        )
         order = ["level", "region_id", "product_id", "date"]
-        return made[list(COLUMNS)].sort_values(order, ignore_index=True)
-
-    def _describe_blend(self, bucket: str) -> str:
-        weights = self.calibration.weights.get(bucket, PRIOR)
-        parts = [
-            f"{name.replace('_', ' ')} {weight:.0%}"
-            for name, weight in zip(MEMBERS, weights, strict=True)
-            if weight >= 0.005
-        ]
-        return f"region totals blend {', '.join(parts)}"
+        return found[list(COLUMNS)].sort_values(order, ignore_index=True)
 
 
-def predict_prophet(
-    model: ProphetTotals | None, panel: Panel, frame: pd.DataFrame
-) -> pd.DataFrame | None:
-    """Return Prophet's region_id, period, prophet for the regions and periods of `frame`."""
-    if model is None:
-        return None
-    keys = frame[["region_id", "period"]].drop_duplicates(ignore_index=True)
-    dates = keys.assign(date=panel.date_of(keys["period"].to_numpy()))
-    return keys.assign(prophet=model.predict(dates[["region_id", "date"]]))
-
-
-def _dump(state: Mapping[str, Any]) -> bytes:
-    return json.dumps(state, sort_keys=True).encode()
+def name_series(made: Coherent) -> npt.NDArray[np.object_]:
+    """Name each series, so that its sample paths do not depend on the others."""
+    table = made.members.nodes.series
+    return np.asarray((table["region_id"] + "/" + table["product_id"]).to_numpy(object))

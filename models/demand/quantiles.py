@@ -39,3 +39,41 @@ def complete_quantiles(nodes: Floats) -> Floats:
     share = (wanted - at[right - 1]) / (at[right] - at[right - 1])
     filled = ordered[:, right - 1] * (1 - share) + ordered[:, right] * share
     return np.asarray(np.maximum.accumulate(filled, axis=1))
+
+
+def find_interval(quantiles: Floats, coverage: float) -> tuple[Floats, Floats]:
+    """Return the bounds that hold a share of what may come.
+
+    Central, but for rows whose lower quantile is zero: nothing can fall below, so the interval
+    holds zero and everything up to the quantile `coverage`. That is the shortest interval of this
+    content for a distribution with much of its mass at zero, and it does not hold more than it
+    says as long as zero is less likely than `coverage`.
+
+    Parameters
+    ----------
+    quantiles : array of shape (n_rows, 9)
+        At `QUANTILES`, ascending, >= 0.
+    coverage : float
+        0.5, 0.8, 0.9 or 0.95, whose central bounds are among `QUANTILES`.
+
+    Returns
+    -------
+    lower, upper : arrays of shape (n_rows,)
+
+    Examples
+    --------
+    >>> row = np.array([[0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0]])
+    >>> [bound.round(2).tolist() for bound in find_interval(row, 0.8)]
+    [[0.0], [2.28]]
+    >>> [bound.tolist() for bound in find_interval(row + 1, 0.8)]
+    [[1.0], [4.0]]
+    """
+    tail = (1 - coverage) / 2
+    at = np.asarray(QUANTILES)
+    low, high = (int(np.argmin(np.abs(at - bound))) for bound in (tail, 1 - tail))
+    lower, upper = quantiles[:, low], quantiles[:, high]
+    right = int(np.searchsorted(at, coverage - 1e-12))
+    scores = stats.norm.ppf([at[right - 1], at[right], coverage])
+    share = (scores[2] - scores[0]) / (scores[1] - scores[0])
+    one_sided = quantiles[:, right - 1] * (1 - share) + quantiles[:, right] * share
+    return lower, np.where(lower > 0, upper, one_sided)

@@ -11,154 +11,208 @@ import pandas as pd
 
 from features.progress import Progress
 from features.region.panel import Panel
-from features.region.totals import build_node_scales
-from models.demand.coherent import Calibration, fit_calibration
+from models.demand.coherent import Calibration, Coherent, make_coherent, spread_nodes
 from models.demand.intervals import ResidualIntervals
-from models.demand.nodes import add_scales, find_scales, group_nodes, raise_levels, spread_quantiles
-from models.demand.quantiles import QUANTILE_NAMES
-from training.demand.fold_runs import BASELINES, FoldForecast
+from models.demand.learning import learn_calibration
+from models.demand.members import LIGHTGBM, NODE_MEMBERS, SERIES_MEMBERS, Members
+from models.demand.quantiles import QUANTILE_NAMES, complete_quantiles
+from training.folds import Fold
 
 Floats = npt.NDArray[np.float64]
 
-BOTTOM_MODELS = (*BASELINES, "lightgbm", "almanac")
-PROPHET = "prophet"
 ALMANAC = "almanac"
+PROPHET = "prophet"
+SCORED_MODELS = (*SERIES_MEMBERS, PROPHET, ALMANAC)
+"""All models that are scored; Prophet on the totals it forecasts only."""
 
 
 @dataclass(frozen=True)
 class CalibratedFold:
-    """One fold with every model's forecasts.
+    """One fold with the forecast that would have been published.
 
     Attributes
     ----------
-    raw : FoldForecast
-    factor : array of shape (n_rows,)
-        Scale of each bottom row to the blended total of its region.
+    fold : Fold
+    made : Coherent
     calibration : Calibration
         Learned from earlier folds.
-    levels : DataFrame
-        `raise_levels` of what was observed, one column of means per model, and `prophet` at
-        region totals; with units, origin, season_error, step_error.
-    forecasts : DataFrame
-        Long: one row per model and node, with quantiles.
+    seen : array of bool, shape (n_series, n_steps)
+        Forecast, and with a known outcome: what is scored.
+    quantiles : array of shape (n_nodes, n_steps, 9)
+        Of what is seen of each node; empty where the fold is not scored.
     """
 
-    raw: FoldForecast
-    factor: Floats
+    fold: Fold
+    made: Coherent
     calibration: Calibration
-    levels: pd.DataFrame
-    forecasts: pd.DataFrame
+    seen: npt.NDArray[np.bool_]
+    quantiles: Floats
 
 
 def calibrate_folds(
-    panel: Panel, raw: Sequence[FoldForecast], progress: Progress
+    panel: Panel,
+    folds: Sequence[Fold],
+    members: Sequence[Members],
+    progress: Progress,
+    *,
+    seed: int,
 ) -> list[CalibratedFold]:
     """Calibrate each fold, in order, from the outcomes known at its origin."""
-    scales = build_node_scales(panel, [forecast.fold.origin for forecast in raw])
     done: list[CalibratedFold] = []
-    for forecast in progress.track(raw, "calibrate", len(raw)):
-        origin = forecast.fold.origin
-        done.append(_calibrate(panel, forecast, done, scales[scales["origin"] == origin]))
+    pairs = list(zip(folds, members, strict=True))
+    for fold, found in progress.track(pairs, "calibrate", len(pairs)):
+        calibration = learn(panel, done, fold.origin, seed=seed, members=found)
+        made = make_coherent(found, calibration)
+        seen = np.isfinite(found.units) & found.is_listed[:, None]
+        spread = np.empty(0)
+        if fold.is_scored:
+            names = name_series(panel)
+            spread = spread_nodes(made, calibration.shocks, names, seed, seen=seen)
+        done.append(CalibratedFold(fold, made, calibration, seen, spread))
     return done
 
 
-def learn_calibration(done: Sequence[CalibratedFold], known_until: int) -> Calibration:
-    """Fit weights and bottom intervals on the rows of earlier folds up to a period."""
-    frames, nodes, totals = [], [], []
-    for fold in done:
-        frame = fold.raw.bottom.frame
-        known = (frame["period"] <= known_until).to_numpy()
-        frames.append(frame[known].assign(mean=(frame["lightgbm"] * fold.factor)[known]))
-        nodes.append((fold.raw.bottom.nodes * fold.factor[:, None])[known])
-        rows = fold.raw.totals.assign(origin=fold.raw.fold.origin)
-        totals.append(rows[rows["period"] <= known_until])
-    if not frames:
-        return Calibration.none()
-    return fit_calibration(
-        pd.concat(frames, ignore_index=True),
-        np.concatenate(nodes),
-        pd.concat(totals, ignore_index=True),
+def learn(
+    panel: Panel,
+    done: Sequence[CalibratedFold],
+    known_until: int,
+    *,
+    seed: int,
+    members: Members | None = None,
+) -> Calibration:
+    """Learn the calibration from folds, by what was known of them at a period."""
+    known = panel.units[(panel.units > 0) & (_row_periods(panel) <= known_until)]
+    nodes = done[0].made.members.nodes if members is None else members.nodes
+    return learn_calibration(
+        [fold.made for fold in done],
+        nodes,
+        known_until,
+        seed=seed,
+        smallest_sale=float(known.min()) if len(known) else 0.0,
     )
 
 
-def learn_upper(done: Sequence[CalibratedFold], model: str, known_until: int) -> ResidualIntervals:
-    """Fit the intervals of upper levels on the rows of earlier folds up to a period."""
-    parts = [
-        fold.levels[(fold.levels["period"] <= known_until) & fold.levels[model].notna()]
-        for fold in done
-    ]
-    if not parts:
-        none = np.empty(0)
-        origins = np.empty(0, dtype=np.int64)
-        return ResidualIntervals().fit(none, none, none, np.empty(0, dtype=object), origins)
-    rows = pd.concat(parts, ignore_index=True)
-    return ResidualIntervals().fit(
-        rows[model].to_numpy(),
-        rows["units"].to_numpy(),
-        find_scales(rows, rows[model].to_numpy()),
-        group_nodes(rows),
-        rows["origin"].to_numpy(),
-    )
+def name_series(panel: Panel) -> npt.NDArray[np.object_]:
+    """Name each series, so that its sample paths do not depend on the others."""
+    names = panel.series["region_id"] + "/" + panel.series["product_id"]
+    return np.asarray(names.to_numpy(object))
 
 
-def _calibrate(
-    panel: Panel, raw: FoldForecast, done: Sequence[CalibratedFold], scales: pd.DataFrame
-) -> CalibratedFold:
-    origin = raw.fold.origin
-    calibration = learn_calibration(done, origin)
-    frame = raw.bottom.frame
-    factor = calibration.scale(frame, raw.totals)
-    mean = frame["lightgbm"].to_numpy() * factor
-    quantiles = raw.quantiles | {
-        ALMANAC: calibration.predict_quantiles(
-            mean, raw.bottom.nodes * factor[:, None], frame["bucket"]
-        )
-    }
-    # Upper nodes are summed over what was observed, in forecast and outcome alike.
-    seen = frame["units"].notna().to_numpy()
-    rows = frame.assign(almanac=mean)[seen].reset_index(drop=True)
-    levels = raise_levels(panel, rows, ["units", *BOTTOM_MODELS])
-    levels = add_scales(_add_prophet(levels, raw.totals, panel, frame[~seen]), scales)
-    levels = levels.assign(origin=origin)
+def tabulate(panel: Panel, folds: Sequence[CalibratedFold], model: str) -> pd.DataFrame:
+    """Return one model's forecasts of every node in the scored folds, with quantiles.
+
+    Parameters
+    ----------
+    panel : Panel
+    folds : sequence of CalibratedFold
+        In order; quantiles of all models but the published one come from the errors of the folds
+        before.
+    model : str
+        One of `SCORED_MODELS`.
+
+    Returns
+    -------
+    DataFrame
+        Long: origin, level, region, product, date, bucket, units, mean, model, season_error,
+        step_error, q025 … q975; only nodes and periods with a known outcome.
+    """
     parts = []
-    for model in (*BOTTOM_MODELS, PROPHET):
-        made = levels[levels[model].notna()]
-        upper = learn_upper(done, model, origin)
-        own = quantiles[model][seen] if model in quantiles else None
-        values = spread_quantiles(made, made[model].to_numpy(), upper, rows, own)
-        parts.append(_describe(panel, made, model, values))
-    return CalibratedFold(raw, factor, calibration, levels, pd.concat(parts, ignore_index=True))
+    for place, fold in enumerate(folds):
+        if not fold.fold.is_scored:
+            continue
+        rows = _describe(panel, fold, model)
+        if model == ALMANAC:
+            values = fold.quantiles[rows["node"], rows["step"]]
+        else:
+            values = _spread_residuals(panel, folds[:place], fold, model, rows)
+        made = rows.drop(columns=["node", "step", "period", "scale"])
+        made[list(QUANTILE_NAMES)] = values
+        parts.append(made)
+    return pd.concat(parts, ignore_index=True)
 
 
-def _add_prophet(
-    levels: pd.DataFrame, totals: pd.DataFrame, panel: Panel, unseen: pd.DataFrame
-) -> pd.DataFrame:
-    """Put Prophet's totals beside the nodes they forecast: a whole region, all of it observed."""
-    level = totals["region_id"].map(panel.regions.level_of) + "/all"
-    prophet = totals[["region_id", "period", PROPHET]].assign(level=level, product_id="all")
-    keys = ["region_id", "period"]
-    partly = pd.MultiIndex.from_frame(prophet[keys]).isin(pd.MultiIndex.from_frame(unseen[keys]))
-    return levels.merge(
-        prophet[~partly], on=["level", "region_id", "product_id", "period"], how="left"
+def _describe(panel: Panel, fold: CalibratedFold, model: str) -> pd.DataFrame:
+    members = fold.made.members
+    nodes = members.nodes
+    units = nodes.sum(np.where(fold.seen, np.nan_to_num(members.units), 0.0))
+    mean = _means(fold, model)
+    there = (nodes.sum(fold.seen.astype(np.float64)) > 0) & np.isfinite(mean)
+    node, step = np.nonzero(there)
+    table, scales = nodes.table.iloc[node], members.scales.iloc[node]
+    season = scales["season_error"].to_numpy(np.float64)
+    return pd.DataFrame(
+        {
+            "origin": panel.date_of(np.full(len(node), members.origin)),
+            "level": table["level"].to_numpy(),
+            "region": table["region_id"].to_numpy(),
+            "product": table["product_id"].to_numpy(),
+            "date": panel.date_of(members.periods[step]),
+            "bucket": members.buckets[step].astype(object),
+            "units": units[there],
+            "mean": mean[there],
+            "model": model,
+            "season_error": season,
+            "step_error": scales["step_error"].to_numpy(np.float64),
+            "node": node,
+            "step": step,
+            "period": members.periods[step],
+            "scale": np.where(season > 0, season, np.sqrt(np.maximum(mean[there], 0.25))),
+        }
     )
 
 
-def _describe(panel: Panel, nodes: pd.DataFrame, model: str, quantiles: Floats) -> pd.DataFrame:
-    origins = panel.date_of(nodes["origin"].to_numpy(np.int64))
-    made = pd.DataFrame(
-        {
-            "origin": origins,
-            "level": nodes["level"],
-            "region": nodes["region_id"],
-            "product": nodes["product_id"],
-            "date": panel.date_of(nodes["period"].to_numpy(np.int64)),
-            "bucket": nodes["bucket"],
-            "units": nodes["units"],
-            "mean": nodes[model],
-            "model": model,
-            "season_error": nodes["season_error"],
-            "step_error": nodes["step_error"],
-        }
-    ).reset_index(drop=True)
-    made[list(QUANTILE_NAMES)] = quantiles
-    return made
+def _means(fold: CalibratedFold, model: str) -> Floats:
+    """Return a model's means of all nodes, shape (n_nodes, n_steps); NaN where it has none."""
+    members = fold.made.members
+    nodes = members.nodes
+    if model == ALMANAC:
+        return nodes.sum(np.where(fold.seen, fold.made.mean, 0.0))
+    summed = np.full((len(nodes.table), members.n_steps), np.nan)
+    if model in members.series:
+        summed = nodes.sum(np.where(fold.seen, members.series[model], 0.0))
+    if model not in NODE_MEMBERS:
+        return summed
+    # A node's own forecast is of all of it, so it is compared where all of it is known.
+    missing = nodes.sum((members.is_listed[:, None] & ~fold.seen).astype(np.float64))
+    own = np.where(missing > 0, np.nan, members.upper[model])
+    return np.where(nodes.is_single[:, None], summed, own)
+
+
+def _spread_residuals(
+    panel: Panel,
+    before: Sequence[CalibratedFold],
+    fold: CalibratedFold,
+    model: str,
+    rows: pd.DataFrame,
+) -> Floats:
+    """Return quantiles around a model's means from its errors in earlier folds."""
+    past = [_describe(panel, one, model) for one in before]
+    known = pd.concat([part[part["period"] <= fold.fold.origin] for part in past])
+    intervals = ResidualIntervals().fit(
+        known["mean"].to_numpy(),
+        known["units"].to_numpy(),
+        known["scale"].to_numpy(),
+        _group(known),
+        known["origin"].to_numpy("datetime64[D]").astype(np.int64),
+    )
+    values = intervals.predict_quantiles(
+        rows["mean"].to_numpy(), rows["scale"].to_numpy(), _group(rows)
+    )
+    if model == LIGHTGBM:
+        members = fold.made.members
+        single = members.nodes.is_single[rows["node"]]
+        own = members.nodes.table["series"].to_numpy()[rows["node"]][single]
+        nodes = members.quantiles[own, rows["step"].to_numpy()[single]]
+        values[single] = complete_quantiles(nodes.astype(np.float64))
+    return values
+
+
+def _group(rows: pd.DataFrame) -> npt.NDArray[np.object_]:
+    return np.asarray((rows["level"] + "|" + rows["bucket"]).to_numpy(object))
+
+
+def _row_periods(panel: Panel) -> npt.NDArray[np.int64]:
+    first = panel.series["first_period"].to_numpy()
+    counts = panel.last_period - first + 1
+    offset = first - panel.series["start_row"].to_numpy()
+    return np.asarray(np.arange(counts.sum()) + np.repeat(offset, counts))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.engine import open_engine
@@ -15,20 +16,25 @@ from features.project import Project
 from features.region.calendars import Place, find_places
 from features.region.frequency import FREQUENCIES, build_buckets, count_periods
 from features.region.panel import Panel, build_panel
+from features.region.steps import WINDOWS
+from features.schema import ALL
 from models.demand.boosting import LightGBMDemand
-from models.demand.coherent import MEMBERS
+from models.demand.coherent import Calibration
+from models.demand.members import NODE_MEMBERS, SERIES_MEMBERS
 from models.demand.model import DemandModel
 from models.demand.prophet_totals import ProphetTotals
 from models.demand.quantiles import QUANTILE_NAMES
+from models.demand.recursive import RecursiveDemand
+from models.demand.storage import make_keys
 from training.config import DemandSettings
 from training.demand.calibration import (
-    ALMANAC,
+    SCORED_MODELS,
     CalibratedFold,
     calibrate_folds,
-    learn_calibration,
-    learn_upper,
+    learn,
+    tabulate,
 )
-from training.demand.fold_runs import Recipe, fit_lightgbm, fit_prophet, run_folds
+from training.demand.fold_runs import Recipe, fit_members, run_folds
 from training.demand.scores import score_forecasts
 from training.folds import Folds, make_folds
 
@@ -36,6 +42,8 @@ FORECAST_COLUMNS = (
     "origin", "level", "region", "product", "date", "bucket", "units", "mean",
     *QUANTILE_NAMES, "model",
 )  # fmt: skip
+KEPT_MODELS = ("almanac", "lightgbm", "ets", "prophet", "seasonal_mean", "seasonal_naive")
+"""Models whose single forecasts are kept; the others are scored and let go."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,11 @@ class DemandBacktest:
     fold_scores : DataFrame
         The same by origin.
     forecasts : DataFrame
-        `FORECAST_COLUMNS`; every model's forecasts at every level in the scored folds.
+        `FORECAST_COLUMNS`; forecasts of `KEPT_MODELS` at every level in the scored folds.
     weights : DataFrame
-        bucket, member, weight: the blend that the final model uses.
+        bucket, member, weight: the blend of series that the final model uses.
+    choices : DataFrame
+        What else the backtest chose: choice, where, value, reason.
     notes : tuple of str
         What was given up or left out, and why.
     folds : tuple of CalibratedFold
@@ -63,6 +73,7 @@ class DemandBacktest:
     fold_scores: pd.DataFrame
     forecasts: pd.DataFrame
     weights: pd.DataFrame
+    choices: pd.DataFrame
     notes: tuple[str, ...]
     folds: tuple[CalibratedFold, ...]
 
@@ -132,18 +143,40 @@ def backtest_demand(
     for note in notes:
         progress.say(note)
     recipe = _make_recipe(project, settings, panel, horizon_days)
-    folds = calibrate_folds(panel, run_folds(panel, placed.folds, recipe, progress), progress)
-    scored = [fold.forecasts for fold in folds if fold.raw.fold.is_scored]
-    forecasts = pd.concat(scored, ignore_index=True)
-    weights = learn_calibration(folds, panel.origin_period).weights
+    members = run_folds(panel, placed.folds, recipe, progress)
+    seed = project.settings.seed
+    folds = calibrate_folds(panel, placed.folds, members, progress, seed=seed)
+    scores, fold_scores, kept = _score(panel, folds, progress)
+    calibration = learn(panel, folds, panel.origin_period, seed=seed)
     return DemandBacktest(
-        scores=score_forecasts(forecasts),
-        fold_scores=score_forecasts(forecasts, by_origin=True),
-        forecasts=forecasts[list(FORECAST_COLUMNS)],
-        weights=_tabulate_weights(weights),
+        scores=scores,
+        fold_scores=fold_scores,
+        forecasts=kept,
+        weights=_tabulate_weights(calibration),
+        choices=tabulate_choices(calibration),
         notes=notes,
         folds=tuple(folds),
     )
+
+
+def _score(
+    panel: Panel, folds: Sequence[CalibratedFold], progress: Progress
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Score one model after the other, so that only what is kept is in memory at once."""
+    scores, fold_scores, kept = [], [], []
+    for model in progress.track(SCORED_MODELS, "score", len(SCORED_MODELS)):
+        rows = tabulate(panel, folds, model)
+        if rows.empty:
+            continue
+        scores.append(score_forecasts(rows))
+        fold_scores.append(score_forecasts(rows, by_origin=True))
+        if model in KEPT_MODELS:
+            kept.append(rows[list(FORECAST_COLUMNS)])
+    return _join(scores), _join(fold_scores), _join(kept)
+
+
+def _join(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True)
 
 
 def fit_demand(
@@ -185,15 +218,14 @@ def fit_demand(
         backtest = backtest_demand(project, progress, panel=panel, horizon_days=horizon_days)
     recipe = _make_recipe(project, settings, panel, horizon_days)
     last = panel.origin_period
-    lightgbm = fit_lightgbm(panel, last, recipe)
-    progress.say(f"fitted LightGBM for {len(lightgbm)} horizon buckets")
+    fitted = fit_members(panel, last, recipe)
+    progress.say(f"fitted LightGBM for {len(fitted.lightgbm)} horizon buckets, and recursively")
     return DemandModel(
         frequency=settings.frequency,
         horizon=recipe.horizon,
-        lightgbm=lightgbm,
-        prophet=fit_prophet(panel, last, recipe),
-        calibration=learn_calibration(backtest.folds, last),
-        upper=learn_upper(backtest.folds, ALMANAC, last),
+        fitted=fitted,
+        calibration=learn(panel, backtest.folds, last, seed=project.settings.seed),
+        keys=make_keys(backtest.folds[-1].made.members),
     )
 
 
@@ -238,7 +270,9 @@ def _collect_notes(panel: Panel, placed: Folds) -> tuple[str, ...]:
             f"{len(panel.skipped)} series are not forecast, such as {first['region_id']} / "
             f"{first['product_id']}: {first['reason']}"
         )
-    return tuple(notes)
+    if len(panel.unseen):
+        notes.append(f"{len(panel.unseen)} planned pairs never sold: they get siblings' patterns")
+    return (*notes, *panel.notes)
 
 
 def _make_recipe(
@@ -246,8 +280,10 @@ def _make_recipe(
 ) -> Recipe:
     horizon = count_periods(panel.frequency, horizon_days or settings.horizon_days)
     seed, threads = project.settings.seed, project.settings.threads
+    given = settings.lightgbm.model_dump()
+    level = f"units_mean_{WINDOWS[panel.frequency.name].level}"
     prophet = ProphetTotals(frequency=settings.frequency, seed=seed, jobs=threads)
-    regions = sorted(panel.series["region_id"].unique())
+    regions = [*panel.regions.paths.index, ALL]
     places = find_places(
         pd.read_parquet(project.workspace.table("regions")),
         regions,
@@ -256,17 +292,47 @@ def _make_recipe(
     return Recipe(
         buckets=build_buckets(panel.frequency, horizon),
         horizon=horizon,
-        make_lightgbm=lambda: LightGBMDemand(**settings.lightgbm.model_dump(), seed=seed),
+        make_lightgbm=lambda: LightGBMDemand(**given, level=level, seed=seed),
+        make_recursive=lambda: RecursiveDemand(**given, seed=seed),
         prophet=prophet if settings.use_prophet else None,
         places=dict(zip(regions, places, strict=True)),
+        prophet_nodes=settings.prophet_nodes,
         workers=threads,
     )
 
 
-def _tabulate_weights(weights: Mapping[str, Any]) -> pd.DataFrame:
+def _tabulate_weights(calibration: Calibration) -> pd.DataFrame:
     rows = [
         {"bucket": bucket, "member": member, "weight": float(weight)}
-        for bucket, values in weights.items()
-        for member, weight in zip(MEMBERS, values, strict=True)
+        for bucket, values in calibration.series_weights.items()
+        for member, weight in zip(SERIES_MEMBERS, values, strict=True)
     ]
     return pd.DataFrame(rows, columns=["bucket", "member", "weight"])
+
+
+def tabulate_choices(calibration: Calibration) -> pd.DataFrame:
+    """Return what the backtest chose beside the blend of series: choice, where, value, reason."""
+    rows = [("reconciliation", "all levels", calibration.method, calibration.reason)]
+    for level in next(iter(calibration.losses.values()), {}):
+        wape = {method: by[level] for method, by in calibration.losses.items()}
+        best = min(wape, key=lambda method: wape[method])
+        words = ", ".join(f"{method} {value:.4f}" for method, value in wape.items())
+        rows.append(("reconciliation, best at a level", level, best, f"WAPE {words}"))
+    for level, values in calibration.node_weights.items():
+        words = _name_weights(NODE_MEMBERS, values)
+        rows.append(("blend of nodes", level, words, "least squares over earlier origins"))
+    marginals = calibration.marginals
+    words = _name_weights(
+        ("LightGBM quantiles", "past ratios", "past residuals"), marginals.weights
+    )
+    rows.append(("distribution of series", "all series", words, "lowest pinball loss"))
+    shocks = calibration.shocks
+    for level, passing, lasting in zip(shocks.levels, shocks.passing, shocks.lasting, strict=True):
+        words = f"{passing:.1%} passing, {lasting:.1%} lasting"
+        rows.append(("errors in common", level, words, "squared errors of all levels"))
+    return pd.DataFrame(rows, columns=["choice", "where", "value", "reason"])
+
+
+def _name_weights(names: Sequence[str], weights: npt.NDArray[np.float64]) -> str:
+    pairs = zip(names, weights, strict=True)
+    return ", ".join(f"{name} {weight:.0%}" for name, weight in pairs if weight >= 0.005)
