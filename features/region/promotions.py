@@ -156,11 +156,9 @@ def load_promotions(
     members = []
     for row in table.to_dict("records"):
         name = row[Promotions.PROMOTION_ID]
-        inside = _is_below(series["region_id"], row[Promotions.REGIONS], regions, "region", name)
-        inside &= _is_below(
-            series["product_id"], row[Promotions.PRODUCTS], products, "product", name
-        )
-        members.append(np.flatnonzero(inside))
+        here = _is_below(series["region_id"], row[Promotions.REGIONS], regions, "region", name)
+        this = _is_below(series["product_id"], row[Promotions.PRODUCTS], products, "product", name)
+        members.append(np.flatnonzero(here & this))
     return PromotionPlan(
         first_days=starts,
         last_days=np.maximum(_local_days(before, time_zone), starts),
