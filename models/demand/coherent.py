@@ -31,9 +31,9 @@ from models.demand.shocks import Paths, Shocks, draw_paths, iterate_blocks
 
 Floats = npt.NDArray[np.float64]
 
-SERIES_PRIOR = np.array([0.3, 0.4, 0.15, 0.15, 0.0, 0.0, 0.0, 0.0])
+SERIES_PRIOR = np.array([0.4, 0.4, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0])
 """Of `SERIES_MEMBERS`, until earlier origins show better."""
-NODE_PRIOR = np.array([0.5, 0.25, 0.25, 0.0])
+NODE_PRIOR = np.array([0.6, 0.4, 0.0, 0.0])
 """Of `NODE_MEMBERS`."""
 N_PATHS = 200
 _BLOCK_VALUES = 200_000

@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 
 _MOST_ROWS = 100_000
 _MOST_SHOCK_STEPS = 8
+_PRIOR_ORIGINS = 2.0
+"""Origins that prior weights count for beside those that were tried."""
 _ERROR_PRIOR = 10.0
 """Rows that a series' naive error counts for beside its own forecast errors."""
 
@@ -115,7 +117,7 @@ def _learn_series_weights(past: Sequence[_Past], seed: int) -> dict[str, Floats]
             actual,
             np.sqrt(np.maximum(table[:, :2].mean(axis=1), 0.25)),
             SERIES_PRIOR,
-            prior_share=1.0 / len(past),
+            prior_share=_PRIOR_ORIGINS / len(past),
         )
     return weights
 
@@ -146,7 +148,7 @@ def _learn_node_weights(past: Sequence[_Past]) -> dict[str, Floats]:
             actual,
             np.sqrt(np.maximum(table[:, 0], 1.0)),
             NODE_PRIOR,
-            prior_share=1.0 / len(past),
+            prior_share=_PRIOR_ORIGINS / len(past),
         )
     return weights
 

@@ -31,6 +31,8 @@ Floats = npt.NDArray[np.float64]
 
 BOTTOM_UP, STRUCTURE, VARIANCE, SHRINK = "bottom_up", "wls_struct", "wls_error", "mint_shrink"
 METHODS = (BOTTOM_UP, STRUCTURE, VARIANCE, SHRINK)
+_LEAST_GAIN = 0.005
+"""A method has to lower the mean WAPE by so much to be chosen over plain sums."""
 MAX_NODES = 1_500
 """Nodes above the series that take part: the levels with fewest nodes first."""
 
@@ -223,7 +225,7 @@ def _places_of_series(nodes: Nodes) -> npt.NDArray[np.int64]:
 
 
 def describe_choice(losses: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Choose the method whose WAPE is lowest on average over the levels.
+    """Choose the method whose WAPE is lowest on average over the levels, if by half a percent.
 
     Parameters
     ----------
@@ -245,8 +247,10 @@ def describe_choice(losses: Mapping[str, Mapping[str, float]]) -> dict[str, Any]
         for method, by in losses.items()
     }
     best = min(gains, key=lambda method: (gains[method], METHODS.index(method)))
+    if gains[best] > -_LEAST_GAIN:
+        best = BOTTOM_UP
     rest = ", ".join(f"{name} {np.expm1(gains[name]):+.1%}" for name in gains if name != BOTTOM_UP)
     return {
         "method": best,
-        "reason": f"lowest mean WAPE over {len(base)} levels; against bottom_up: {rest}",
+        "reason": f"mean WAPE over {len(base)} levels against bottom_up: {rest}",
     }
