@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.demand_data import Dataset
+from benchmarks.demand_data import KEYS, Dataset, build_grid
 from benchmarks.demand_frames import COLUMNS
 from features.door.tables import build_tables
 from features.progress import Silent
 from features.project import load_project
+from features.schema import TABLES
 
 MODEL = "almanac"
 DAYS = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "quarter": 365.25 / 4}
@@ -52,12 +53,15 @@ def _backtest(path: Path) -> pd.DataFrame:
 
 def _write_project(dataset: Dataset, folder: Path, threads: int) -> Path:
     for name in ("sales", "regions", "products"):
-        frame = getattr(dataset, name)
+        frame = _mark_gaps(dataset) if name == "sales" else getattr(dataset, name)
         if name == "regions" and dataset.country:
             frame = frame.assign(country=dataset.country)
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     # a scored origin needs calibrating ones before it: n of 3n/2 are scored
     origins = -(-dataset.n_origins * CALIBRATING_SHARE // (CALIBRATING_SHARE - 1))
+    canonical = {column.name for column in TABLES["sales"].columns}
+    own = [name for name in dataset.known_ahead if name not in canonical]
+    regressors = ", ".join(f'{name} = "{name}"' for name in own)
     step = dataset.step or dataset.horizon
     text = f"""
 [project]
@@ -69,6 +73,7 @@ threads = {threads}
 
 [tables.sales]
 path = "sales.parquet"
+regressors = {{ {regressors} }}
 
 [tables.regions]
 path = "regions.parquet"
@@ -86,3 +91,13 @@ known_ahead = {json.dumps(list(dataset.known_ahead))}
     path = folder / "almanac.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _mark_gaps(dataset: Dataset) -> pd.DataFrame:
+    """Give rows that the data lacks, where that does not mean zero, as days out of stock."""
+    if dataset.gap_units == "zero":
+        return dataset.sales
+    grid = build_grid(dataset)
+    is_gap = grid["units"].isna()
+    rows = grid.assign(units=grid["units"].fillna(0.0), is_stock_out=is_gap)
+    return rows[[*KEYS, "date", "units", *dataset.known_ahead, "is_stock_out"]]

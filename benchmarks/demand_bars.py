@@ -81,13 +81,16 @@ def _check_m5(table: pd.DataFrame) -> list[Bar]:
 
 
 def _check_costs(costs: pd.DataFrame) -> list[Bar]:
-    seconds = costs.pivot_table(index="dataset", columns="model", values="seconds")
+    # of the processor: the wall clock also counts whatever else the machine does
+    seconds = costs.pivot_table(index="dataset", columns="model", values="cpu")
     allowed = seconds.reindex(columns=["mlforecast", "autoets", "autotheta"]).sum(axis=1)
     ratio = (seconds[ALMANAC] / allowed).dropna()
     gib = costs[costs["model"] == ALMANAC].set_index("dataset")["gib"]
     slow, large = ratio > 1.0, gib > MAX_GIB
     return [
-        Bar("seconds within mlforecast's + statsforecast's", not slow.any(), _name(ratio[slow])),
+        Bar(
+            "CPU seconds within mlforecast's + statsforecast's", not slow.any(), _name(ratio[slow])
+        ),
         Bar("memory within 2 GiB", not large.any(), _name(gib[large])),
     ]
 
