@@ -1,9 +1,14 @@
-"""One LightGBM over all series of a panel: a mean and quantiles, for one horizon bucket."""
+"""One LightGBM over all series of a panel: a mean and quantiles, for one horizon bucket.
+
+The mean never rises with the price of its own period, nor falls with the depth of a discount,
+whatever the rest: a scenario that breaks this would be the trees' mistake. LightGBM has no such
+constraint for quantiles.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightgbm as lgb
@@ -16,6 +21,21 @@ from features.region.design import CATEGORIES
 from models.demand.quantiles import NODE_NAMES, NODES, complete_quantiles
 
 Floats = npt.NDArray[np.float64]
+
+DIRECTIONS = {"price_planned": -1, "price_index": -1, "depth_planned": 1}
+"""Features that the mean may only fall (−1) or rise (1) with."""
+
+
+def constrain_directions(features: Sequence[str]) -> dict[str, Any]:
+    """Return LightGBM's parameters that hold the mean to `DIRECTIONS`; none without such features.
+
+    Examples
+    --------
+    >>> constrain_directions(["units_lag_0", "price_index"])
+    {'monotone_constraints': [0, -1]}
+    """
+    found = [DIRECTIONS.get(name, 0) for name in features]
+    return {"monotone_constraints": found} if any(found) else {}
 
 
 class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
@@ -116,6 +136,19 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
             return np.zeros(len(X))
         values, level = self._encode(X)
         return level * self._predict_mean(values)
+
+    def read_rows(self, X: pd.DataFrame) -> tuple[npt.NDArray[np.float32], Floats]:
+        """Return what the trees of the mean read, and what turns their answer into units.
+
+        Returns
+        -------
+        values : float32 array of shape (n_rows, n_features)
+            In the order of `features_`; columns in units are in multiples of the level.
+        scale : array of shape (n_rows,)
+            Level x balance: the mean is scale x `boosters_['mean'].predict(values)`.
+        """
+        values, level = self._encode(X)
+        return values, level * (self.balance_ if self.boosters_ else 0.0)
 
     def predict_nodes(self, X: pd.DataFrame) -> Floats:
         """Return the modelled quantiles at `NODES`, shape (n_rows, 5), >= 0, ascending.
@@ -218,6 +251,7 @@ class LightGBMDemand(BaseEstimator):  # type: ignore[misc]
         parameters = self._parameters(len(units), self.leaves, self.learning_rate) | {
             "objective": "tweedie",
             "tweedie_variance_power": self.tweedie_power,
+            **constrain_directions(self.features_),
         }
         # The weight that the deviance of units, not of multiples, would have.
         weight = level ** (2 - self.tweedie_power)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from features.region.steps import StepMatrix
+from models.demand.boosting import constrain_directions
 
 Floats = npt.NDArray[np.float64]
 
@@ -74,6 +75,7 @@ class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
             "num_threads": self.threads,
             "verbosity": -1,
             "bin_construct_sample_cnt": 50_000,
+            **constrain_directions(self.features_),
         }
         data = lgb.Dataset(
             values,
@@ -106,6 +108,31 @@ class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
                 found[:, step] = self._predict(values) * self.balance_ * level
             matrix.write(period, found[:, step].astype(np.float32))
         return found
+
+    def trace(
+        self, matrix: StepMatrix, horizon: int, series: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float32], Floats]:
+        """Forecast as `predict` does, and return what the trees read of some series.
+
+        Returns
+        -------
+        values : float32 array of shape (n_chosen, horizon, n_features)
+            In the order of `features_`.
+        scale : array of shape (n_chosen, horizon)
+            The forecast is scale x `booster_.predict(values)`; 0 where there is no booster.
+        """
+        everyone = np.arange(len(matrix.panel.series))
+        found = np.zeros((len(series), horizon, len(self.features_)), np.float32)
+        scale = np.zeros((len(series), horizon))
+        for step in range(horizon):
+            period = matrix.origin + 1 + step
+            made = np.zeros(len(everyone))
+            if self.booster_ is not None:
+                values, level = self._rows(matrix, period, everyone)
+                made = self._predict(values) * self.balance_ * level
+                found[:, step], scale[:, step] = values[series], self.balance_ * level[series]
+            matrix.write(period, made.astype(np.float32))
+        return found, scale
 
     def to_files(self) -> dict[str, bytes]:
         """Return LightGBM's own text and a JSON of the rest."""
