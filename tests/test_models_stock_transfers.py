@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from models.stock.transfers import build_lanes, plan_transfers
+from models.stock.lanes import build_lanes
+from models.stock.transfers import plan_transfers
 
 
 def profit_by_loop(samples, stock, margin, overage):
@@ -66,6 +67,22 @@ def test_no_plan_is_better_by_enumeration(seed):
         for d, x, before in zip(samples, stock, on_hand, strict=True)
     )
     assert plan.gain == pytest.approx(gain, abs=1e-6)
+
+
+def test_a_search_cut_short_says_how_good_its_plan_is():
+    rng = np.random.default_rng(0)
+    samples = rng.negative_binomial(2, 0.2, (4, 7, 60)).astype(float)
+    stock = rng.poisson(8, (4, 7)) * rng.integers(0, 3, (4, 7))
+
+    plan = plan_transfers(
+        samples, stock, all_lanes(7, 8.0, 0.1), margin=3.0, pack_size=2, time_limit_seconds=2.0
+    )
+
+    assert 0 < plan.gain - plan.cost <= plan.best_possible + 1e-6
+    assert not np.any(np.mod(plan.units, 2))
+    sent = np.zeros((4, 7))
+    np.add.at(sent.T, all_lanes(7, 8.0, 0.1).origin, plan.units.T)
+    assert (sent <= stock).all()
 
 
 def test_items_share_a_shipment():
