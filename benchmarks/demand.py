@@ -35,7 +35,11 @@ FOLDER = Path(__file__).parent
 def run_here(dataset: Dataset, model: str) -> tuple[pd.DataFrame, dict[str, float]]:
     """Run one contender in this process; return its forecasts and what they cost."""
     if model == ALMANAC:
-        from benchmarks.demand_almanac import run_almanac as run
+        from benchmarks.demand_almanac import run_almanac
+
+        def run(dataset: Dataset) -> pd.DataFrame:
+            return run_almanac(dataset, threads=int(os.environ.get("OMP_NUM_THREADS", "1")))
+
     else:
         _warm_up(model)
 

@@ -95,14 +95,13 @@ def _fit_prophet(dataset: Dataset, rows: pd.DataFrame, origin: pd.Timestamp) -> 
     for name in used:
         model.add_regressor(name)
     model.fit(past[["ds", "y", *used]], seed=7)
-    frame = model.setup_dataframe(ahead[["ds", *used]].copy())
-    frame["trend"] = model.predict_trend(frame)
     np.random.seed(7)  # noqa: NPY002 - Prophet samples from the global generator
     samples = model.predictive_samples(ahead[["ds", *used]])["yhat"]
+    model.uncertainty_samples = 0
     return pd.DataFrame(
         {
             "date": ahead["ds"].to_numpy(),
-            "mean": model.predict(ahead[["ds", *used]], vectorized=True)["yhat"].to_numpy(),
+            "mean": model.predict(ahead[["ds", *used]])["yhat"].to_numpy(),
             **dict(zip(QUANTILE_NAMES, np.quantile(samples, QUANTILES, axis=1), strict=True)),
         }
     )
