@@ -44,7 +44,7 @@ def check_bars(table: pd.DataFrame, costs: pd.DataFrame) -> list[Bar]:
             not worse.any(),
             _name((pairs["pinball"] / pairs["pinball_best"])[worse]),
         ),
-        Bar("|bias| <= 3 %", not biased.any(), _name(pairs["bias"][biased])),
+        Bar("bias within 3 %", not biased.any(), _name(pairs["bias"][biased])),
     ]
     bars += [
         _check_anchor(pairs, key, limit) for key, limit in ANCHORS.items() if key in pairs.index

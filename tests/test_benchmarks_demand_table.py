@@ -74,7 +74,7 @@ def test_a_level_that_is_two_percent_worse_is_named():
     ("name", "changes"),
     [
         ("pinball below every peer's", {"pinball": (0.2, 0.2)}),
-        ("|bias| <= 3 %", {"bias": -0.031}),
+        ("bias within 3 %", {"bias": -0.031}),
     ],
 )
 def test_pinball_and_bias_bars_are_missed(name, changes):
