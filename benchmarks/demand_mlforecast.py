@@ -2,9 +2,10 @@
 
 Lags, rolling means, the calendar, ids and their parents as categories and the known-ahead columns.
 Counts are fitted with Tweedie loss; turnover as its standardised differences, because trees do not
-follow a trend: of those tried, this was the best before the scored origins. Intervals at the
-bottom are mlforecast's conformal ones; nodes above get the quantiles of their own residuals in the
-same cross-validation.
+follow a trend: of the transforms tried it had the lowest mean RMSE in windows before the scored
+one (two of tourism, one of aus_retail), though not in each. Intervals at the bottom are
+mlforecast's conformal ones; nodes above get the quantiles of their own residuals in the same
+cross-validation.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ PROPHET_NODES = 150
 """Prophet is fitted to levels of at most so many nodes: it takes half a second a series."""
 PROPHET_SAMPLES = 500
 GROWING = {"seasonality_mode": "multiplicative", "changepoint_range": 0.95}
+"""For turnover: chosen on the scored window itself, so in Prophet's favour."""
 LONGEST = {"day": 3 * 364, "week": 520, "month": 600, "quarter": 400}
 """Newest periods that ETS and Theta are fitted to; it binds for long daily series only."""
 SHORTEST = 3
