@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from features.errors import NotEnoughData, ProjectError, UnknownName
 from features.region.design import build_forecast_design, build_training_design
 from features.region.frequency import DAY, MONTH, QUARTER, WEEK, Bucket, build_buckets
 from features.region.panel import Panel, build_panel
-from features.region.totals import build_node_scales, build_region_totals
+from features.region.totals import build_node_scales
 from tests.sales_tables import make_sales, write_tables
 
 ORIGIN = date(2024, 3, 31)
@@ -137,8 +137,8 @@ def test_nothing_after_the_origin_moves_a_row(engine, tmp_path_factory, data):
             pd.testing.assert_frame_equal(one.features, other.features)
             pd.testing.assert_frame_equal(one.baselines, other.baselines)
     pd.testing.assert_frame_equal(
-        build_region_totals(before, before.origin_period),
-        build_region_totals(moved, moved.origin_period),
+        build_node_scales(before, [before.origin_period]),
+        build_node_scales(moved, [moved.origin_period]),
     )
 
 
@@ -299,18 +299,3 @@ def test_node_scales_by_hand(engine, tmp_path):
     assert found["step_error"].loc[panel.origin_period] == pytest.approx(np.sqrt(3 * 49 / 27))
     # One week in, the last value stands in for the season: no error at all.
     assert found["season_error"].loc[panel.origin_period - 21] == 0.0
-
-
-def test_region_totals_do_not_fall_on_a_stock_out(engine, tmp_path):
-    sales = pd.concat(
-        [
-            one_series([5.0] * 20, is_stock_out=False),
-            one_series([3.0] * 19 + [0.0], is_stock_out=[False] * 19 + [True]).assign(
-                product_id="q"
-            ),
-        ]
-    )
-    panel = panel_of(engine, tmp_path, sales, origin=date(2024, 1, 20))
-    totals = build_region_totals(panel, panel.origin_period)
-    assert totals["units"].tolist() == [8.0] * 20
-    assert (totals["date"].max() - pd.Timestamp("2024-01-20")) == timedelta(0)

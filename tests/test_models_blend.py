@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.demand.blend import blend_totals, fit_blend_weights, scale_to_totals
+from models.demand.blend import blend_members, fit_blend_weights
 
 FIRST = np.array([1.0, 0.0, 0.0])
 
@@ -59,12 +59,11 @@ def test_weights_are_never_negative_and_sum_to_one(members, actual, share):
 
 def test_a_missing_member_leaves_its_weight_to_the_others():
     members = np.array([[10.0, 20.0], [10.0, np.nan], [np.nan, 20.0]])
-    assert blend_totals(members, np.array([0.5, 0.5])).tolist() == [15.0, 10.0, 20.0]
-    assert blend_totals(members[2:], np.array([1.0, 0.0])).tolist() == [20.0]
+    assert blend_members(members, np.array([0.5, 0.5])).tolist() == [15.0, 10.0, 20.0]
+    assert blend_members(members[2:], np.array([1.0, 0.0])).tolist() == [20.0]
 
 
-def test_scaled_rows_sum_to_the_totals_within_the_bounds():
-    bottom, groups = np.array([1.0, 3.0, 2.0, 2.0, 0.0]), np.array([0, 0, 1, 1, 2])
-    factor = scale_to_totals(bottom, groups, np.array([6.0, 20.0, 5.0]))
-    assert factor.tolist() == [1.5, 1.5, 2.0, 2.0, 1.0]
-    assert (bottom * factor)[:2].sum() == 6.0
+def test_every_row_may_have_weights_of_its_own():
+    members = np.array([[10.0, 20.0], [10.0, 20.0], [10.0, np.nan]])
+    weights = np.array([[1.0, 0.0], [0.25, 0.75], [0.0, 1.0]])
+    assert blend_members(members, weights).tolist() == [10.0, 17.5, 10.0]

@@ -9,6 +9,8 @@ from models.demand.baselines import SeasonalMean, SeasonalNaive
 from models.demand.boosting import LightGBMDemand
 from models.demand.quantiles import NODES, QUANTILES, complete_quantiles
 
+LEVELS = ("units_mean_28", "units_mean_since_listing", "product_mean")
+
 
 def make_rows(n_rows: int = 3000, seed: int = 1) -> tuple[pd.DataFrame, np.ndarray]:
     """Rows whose mean is known: 2 in one region, 6 in the other, doubled under promotion."""
@@ -21,6 +23,7 @@ def make_rows(n_rows: int = 3000, seed: int = 1) -> tuple[pd.DataFrame, np.ndarr
             "product": pd.Categorical.from_codes(np.zeros(n_rows, int), ["p"]),
             "promoted": promoted,
             "noise": rng.normal(size=n_rows).astype(np.float32),
+            **dict.fromkeys(LEVELS, np.float32(4.0)),
         }
     )
     mean = np.where(region == 0, 2.0, 6.0) * (1 + promoted)
@@ -34,6 +37,7 @@ def query(region: str, promoted: float) -> pd.DataFrame:
             "product": pd.Categorical(["p"]),
             "promoted": np.array([promoted], np.float32),
             "noise": np.zeros(1, np.float32),
+            **dict.fromkeys(LEVELS, np.float32(4.0)),
         }
     )
 

@@ -1,4 +1,4 @@
-"""Units summed over the panel: totals of regions, and how far a naive forecast of a node errs."""
+"""How far a naive forecast of every node errs: what errors are measured against."""
 
 from __future__ import annotations
 
@@ -11,38 +11,6 @@ import pandas as pd
 from features.region.panel import Panel
 
 Floats = npt.NDArray[np.float64]
-
-
-def build_region_totals(panel: Panel, origin: int) -> pd.DataFrame:
-    """Sum the series of each region up to the origin.
-
-    A missing value counts as the mean of the series' recent units, so that a stock-out does not
-    look like a fall of the region's demand.
-
-    Returns
-    -------
-    DataFrame
-        region_id, date, units: one row per region and period from its first sale to the origin.
-    """
-    frequency = panel.frequency
-    period = _row_periods(panel)
-    region = panel.series["region"].to_numpy()[_row_series(panel)]
-    level = panel.history[:, panel.history_names.index(f"units_mean_{frequency.windows[1]}")]
-    units = np.where(np.isfinite(panel.units), panel.units, level)
-    known = (period <= origin) & np.isfinite(units)
-    width = origin - panel.first_period + 1
-    code = region[known] * width + period[known] - panel.first_period
-    names = np.array(sorted(panel.series["region_id"].unique()), dtype=object)
-    sums = np.bincount(code, weights=units[known], minlength=len(names) * width)
-    there = np.bincount(code, minlength=len(names) * width) > 0
-    place = np.flatnonzero(there)
-    return pd.DataFrame(
-        {
-            "region_id": pd.Series(names[place // width], dtype="str"),
-            "date": panel.date_of(place % width + panel.first_period),
-            "units": sums[place],
-        }
-    )
 
 
 def build_node_scales(panel: Panel, origins: Sequence[int]) -> pd.DataFrame:
