@@ -185,6 +185,7 @@ FOLDER_NOTES = (
     "every node's own series; ETS has no season for weekly data, as statsforecast takes none "
     "beyond 24 periods; ETS and Theta read the last three years of daily data. Prophet has the "
     "plan's columns as regressors and the country's holidays, and only levels of at most 150 "
-    "nodes; its settings for turnover were chosen on the scored window, in its favour. mlforecast is one LightGBM of the bottom series, summed. Of the best, WAPE, RMSSE and "
+    "nodes; its settings for turnover were chosen on the scored window, in its favour. "
+    "mlforecast is one LightGBM of the bottom series, summed. Of the best, WAPE, RMSSE and "
     "pinball are lowest, bias nearest to zero, coverage nearest to its nominal.",
 )
