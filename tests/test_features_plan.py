@@ -169,6 +169,16 @@ def test_a_plan_known_after_the_origin_changes_nothing(engine, tmp_path_factory,
     check_same(dated, panel_of(engine, folder / "c", sales, origin=None, **known))
 
 
+def test_a_column_of_empty_dates_is_no_dated_plan(engine, tmp_path):
+    sales = one_series([5.0] * 30, holiday=1.0, known_since=None).drop(index=3)
+    shared = one_series([5.0] * 30, holiday=1.0, known_since=None).assign(product_id="q")
+    panel = panel_of(
+        engine, tmp_path, pd.concat([sales, shared]), origin=None, known_ahead=("holiday",)
+    )
+    assert panel.plan is None
+    assert panel.known[3].tolist() == [1.0]
+
+
 def test_a_promotion_by_hand(engine, tmp_path):
     sales = one_series([5.0] * 40)  # up to 9 February
     promotions = make_promotions(("2024-02-11", "2024-02-13", 0.3, None))

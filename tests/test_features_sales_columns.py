@@ -133,3 +133,17 @@ def test_dates_of_plans_delistings_and_closings_come_through_the_door(tmp_path):
     for name, column in (("regions", "closed_at"), ("products", "delisted_at")):
         table = pd.read_parquet(tmp_path / ".almanac" / "tables" / f"{name}.parquet")
         assert str(table[column][0])[:4] == "2024"
+
+
+def test_quarters_are_read_as_their_first_day(tmp_path):
+    text = f"{HEADER}\n2024-Q1,a,b,1\n2024 Q2,a,b,1\n2024q4,a,b,1\n"
+    dates = build(tmp_path, text)["date"].astype(str).tolist()
+    assert dates == ["2024-01-01", "2024-04-01", "2024-10-01"]
+    with pytest.raises(WrongType, match="got '2024-Q5'"):
+        build(tmp_path, f"{HEADER}\n2024-Q5,a,b,1\n")
+
+
+def test_a_draft_shows_how_an_unused_column_becomes_a_regressor(tmp_path):
+    (tmp_path / "a.csv").write_text("date,store,product,quantity,wind\n2024-01-01,a,b,5,1\n")
+    text = draft_project(sales=tmp_path / "a.csv", orders=None, name="x", folder=tmp_path)
+    assert '#   regressors = { holiday = "wind" }' in text

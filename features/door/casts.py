@@ -4,10 +4,10 @@ Every function returns SQL. A value that cannot be read becomes NULL, never an e
 guess: `features.door.checks` then names the first such row.
 
 Text is trimmed, and empty text is no value. Numbers have a decimal point and no thousands
-separator, dates are ISO 8601 (`2024-01-31`, `20240131`, `2024-01` for a month). A timestamp with an
-offset is that instant; one without is local time in the table's `naive_time_zone`: an hour that
-daylight saving skips is moved forward by the hour that was skipped, an hour that happens twice is
-read as its second pass (standard time).
+separator, dates are ISO 8601 (`2024-01-31`, `20240131`, `2024-01` for a month; also `2024-Q1` for
+a quarter). A timestamp with an offset is that instant; one without is local time in the table's
+`naive_time_zone`: an hour that daylight saving skips is moved forward by the hour that was
+skipped, an hour that happens twice is read as its second pass (standard time).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from enum import StrEnum
 from features.schema import Column, Kind
 
 ISO_DATE = r"\d{4}-\d{2}-\d{2}"
+QUARTER = r"\d{4}[- ]?[Qq][1-4]"
 CLOCK = r"[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
 OFFSET = r" ?([Zz]|[+-]\d{2}(:?\d{2})?)"
 MIDNIGHT = rf"{ISO_DATE}[T ]00:00(:00(\.0{{1,9}})?)?"
@@ -184,8 +185,14 @@ def _date_sql(raw: str, family: Family) -> str:
         rf"WHEN regexp_full_match({raw}, '\d{{8}}') "
         f"THEN TRY_CAST(try_strptime({raw}, '%Y%m%d') AS DATE) "
         rf"WHEN regexp_full_match({raw}, '\d{{4}}-\d{{2}}') THEN TRY_CAST({raw} || '-01' AS DATE) "
+        rf"WHEN regexp_full_match({raw}, '{QUARTER}') THEN {_quarter_sql(raw)} "
         "END"
     )
+
+
+def _quarter_sql(raw: str) -> str:
+    month = f"3 * TRY_CAST(right({raw}, 1) AS INTEGER) - 2"
+    return f"TRY_CAST(make_date(TRY_CAST(left({raw}, 4) AS INTEGER), {month}, 1) AS DATE)"
 
 
 def _timestamp_sql(raw: str, family: Family, zone: str) -> str:

@@ -107,6 +107,9 @@ def _table_lines(look: Look, folder: Path | None) -> list[str]:
     unused = [n for n in look.names if n not in mapped.values() and n not in look.dropped]
     if unused:
         lines.append(f"# not used: {', '.join(unused)}")
+    if unused and table is SALES:
+        lines.append("# What of it moves demand may be named in [tables.sales]:")
+        lines.append(f"#   regressors = {{ holiday = {_text(unused[0])} }}")
     absent = [c.name for c in table.columns if not c.is_required and c.name not in mapped]
     lines.append(f"# could be named too: {', '.join(absent)}")
     return lines

@@ -106,7 +106,11 @@ def create_facts(engine: duckdb.DuckDBPyConnection, read: Facts) -> bool:
         """,
         {"sales": read.sales, "origin": read.origin, "moment": read.moment},
     )
-    return "known_since" in present
+    if "known_since" not in present:
+        return False
+    # Of the whole file, so that every origin reads a plan by the same rule.
+    query = "SELECT count(known_since) FROM read_parquet(?)"
+    return bool(engine.execute(query, [read.sales]).fetchall()[0][0])
 
 
 def create_grid(
