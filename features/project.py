@@ -25,6 +25,7 @@ SECTIONS = (
     "tables",
     "features",
     "demand",
+    "stock",
     "promotion",
     "tracking",
     "serving",

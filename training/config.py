@@ -1,10 +1,10 @@
-"""What a data scientist may set in the project file: `[demand]`, `[promotion]` and `[tracking]`."""
+"""What may be set in the project file: `[demand]`, `[stock]`, `[promotion]` and `[tracking]`."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from features.project import Settings
 
@@ -43,6 +43,40 @@ class DemandSettings(Settings):
     """Most region totals that Prophet is fitted to, whole levels at a time, the coarsest first."""
     lightgbm: LightGBMSettings = LightGBMSettings()
     gates: DemandGates = DemandGates()
+
+
+class StockSettings(Settings):
+    """`[stock]`: what stock is decided by; every value is shown beside the advice."""
+
+    review_days: float = Field(default=7.0, gt=0.0)
+    """Days between two chances to order."""
+    lead_time_days: float = Field(default=7.0, ge=0.0)
+    """Mean days from an order to its arrival, where the table `stock` has no `lead_time_days`."""
+    lead_time_sd_days: float = Field(default=2.0, ge=0.0)
+    service_level: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Probability of no stock-out before the next order can arrive; 0.95 where neither this nor
+    `lost_margin` is set."""
+    lost_margin: float | None = Field(default=None, gt=0.0)
+    """Money lost per unit of demand that is not met; with `holding_cost` instead of a level."""
+    holding_cost: float | None = Field(default=None, gt=0.0)
+    """Money per unit and day in stock."""
+    order_cost: float = Field(default=0.0, ge=0.0)
+    """Money per order, whatever its size; above 0 it makes lots, and needs `holding_cost`."""
+    pack_size: float = Field(default=1.0, gt=0.0)
+    minimum_order: float = Field(default=0.0, ge=0.0)
+    horizon_days: int | None = Field(default=None, ge=1)
+    """Days that stock-outs are looked ahead for; by default all that are forecast."""
+
+    @model_validator(mode="after")
+    def _has_one_aim(self) -> StockSettings:
+        if self.service_level is not None and self.lost_margin is not None:
+            raise ValueError(
+                "set service_level or lost_margin, not both: costs set their own level"
+            )
+        needs = self.lost_margin is not None or self.order_cost > 0
+        if needs and self.holding_cost is None:
+            raise ValueError("lost_margin and order_cost need holding_cost, per unit and day")
+        return self
 
 
 class PromotionGates(Settings):

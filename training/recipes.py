@@ -11,15 +11,15 @@ import pandas as pd
 from features.progress import Progress
 from features.project import Project
 from models.demand.model import DemandModel
-from training.config import DemandSettings, PromotionSettings
+from training.config import DemandSettings, PromotionSettings, StockSettings
 from training.demand.scores import SCORES
 from training.demand.steps import (
     DemandBacktest,
     backtest_demand,
     fit_demand,
-    forecast_demand,
     load_panel,
 )
+from training.demand.stock_files import decide_stock
 from training.gates import Verdict, judge_demand, judge_promotion
 from training.lifecycle import Recipe, Tables, Trained
 from training.plots import plot_demand, plot_promotion
@@ -39,10 +39,13 @@ def _train_demand(project: Project, progress: Progress) -> Trained:
     backtest = backtest_demand(project, progress, panel=panel)
     model = fit_demand(project, progress, backtest=backtest, panel=panel)
     content = io.BytesIO()
-    forecast_demand(project, model).to_parquet(content, index=False)
+    made, newcomers = model.make(panel)
+    model.tabulate(panel, made, newcomers).to_parquet(content, index=False)
+    stock = decide_stock(project, panel, model, made, backtest)
+    tables = _demand_tables(backtest, stock.notes)
     chosen = backtest.fold_scores[backtest.fold_scores["model"] == "almanac"]
     return Trained(
-        files={**model.to_files(), FORECASTS_FILE: content.getvalue()},
+        files={**model.to_files(), FORECASTS_FILE: content.getvalue(), **stock.files},
         metrics=_name_scores(backtest.scores),
         folds=tuple(
             FoldRecord(f"origin {origin:%Y-%m-%d}", {"origin": f"{origin:%Y-%m-%d}"}, metrics)
@@ -50,23 +53,27 @@ def _train_demand(project: Project, progress: Progress) -> Trained:
                 (key, _name_scores(rows)) for key, rows in chosen.groupby("origin")
             )
         ),
-        tables=_demand_tables(backtest) | {"importance": _average_importance(model)},
+        tables=tables
+        | {"importance": _average_importance(model), "stock_policies": stock.policies},
     )
 
 
 def _backtest_demand(
     project: Project, settings: Mapping[str, object], progress: Progress
 ) -> Tables:
-    return _demand_tables(backtest_demand(_with_section(project, "demand", settings), progress))
+    own = {name: value for name, value in settings.items() if name != "stock"}
+    return _demand_tables(backtest_demand(_with_section(project, "demand", own), progress))
 
 
-def _demand_tables(backtest: DemandBacktest) -> dict[str, pd.DataFrame]:
+def _demand_tables(
+    backtest: DemandBacktest, notes: tuple[str, ...] = ()
+) -> dict[str, pd.DataFrame]:
     return {
         "scores": backtest.scores,
         "fold_scores": backtest.fold_scores,
         "forecasts": backtest.forecasts,
         "weights": backtest.weights,
-        "notes": pd.DataFrame({"note": list(backtest.notes)}),
+        "notes": pd.DataFrame({"note": [*backtest.notes, *notes]}),
     }
 
 
@@ -133,7 +140,8 @@ def _with_section(project: Project, name: str, settings: Mapping[str, object]) -
 
 
 def _demand_settings(project: Project) -> Mapping[str, object]:
-    return project.section("demand", DemandSettings).model_dump(mode="json", exclude={"gates"})
+    demand = project.section("demand", DemandSettings).model_dump(mode="json", exclude={"gates"})
+    return demand | {"stock": project.section("stock", StockSettings).model_dump(mode="json")}
 
 
 def _promotion_settings(project: Project) -> Mapping[str, object]:
@@ -157,6 +165,7 @@ RECIPES = {
         kind="demand",
         settings=_demand_settings,
         inputs=("regions", "products", "sales"),
+        optional_inputs=("stock",),
         train=_train_demand,
         backtest=_backtest_demand,
         judge=_judge_demand,

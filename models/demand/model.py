@@ -78,10 +78,7 @@ class DemandModel:
         NotEnoughData
             If the horizon is beyond the model's or the panel's.
         """
-        made, newcomers = self.make(panel, horizon)
-        names = name_series(made)
-        quantiles = spread_nodes(made, self.calibration.shocks, names, self.calibration.seed)
-        return self._publish(panel, made, newcomers, quantiles)
+        return self.tabulate(panel, *self.make(panel, horizon))
 
     def make(self, panel: Panel, horizon: int | None = None) -> tuple[Coherent, Newcomers]:
         """Return the coherent forecast itself, series by step, newcomers among them."""
@@ -92,6 +89,12 @@ class DemandModel:
         made = make_coherent(members, calibration)
         made, newcomers = add_newcomers(panel, made)
         return made.shorten(periods), newcomers
+
+    def tabulate(self, panel: Panel, made: Coherent, newcomers: Newcomers) -> pd.DataFrame:
+        """Return what `make` made in the layout of `forecast`, with quantiles of every node."""
+        names = name_series(made)
+        quantiles = spread_nodes(made, self.calibration.shocks, names, self.calibration.seed)
+        return self._publish(panel, made, newcomers, quantiles)
 
     def importance(self) -> pd.DataFrame:
         """Return feature, gain (share) and bucket of every LightGBM."""
