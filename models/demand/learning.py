@@ -11,7 +11,7 @@ import numpy.typing as npt
 from features.region.nodes import Nodes
 from models.demand.blend import fit_blend_weights
 from models.demand.coherent import NODE_PRIOR, SERIES_PRIOR, Calibration, Coherent
-from models.demand.marginals import Rows, find_deviation, fit_marginals
+from models.demand.marginals import Rows, find_deviation, find_slope, fit_marginals
 from models.demand.members import LIGHTGBM, NODE_MEMBERS, SERIES_MEMBERS
 from models.demand.reconcile import METHODS, ErrorModel, describe_choice, fit_errors
 from models.demand.shocks import Shocks, Tried, find_shock_levels, fit_shocks
@@ -248,7 +248,9 @@ def _learn_shocks(past: Sequence[_Past], nodes: Nodes) -> Shocks:
     for one in past:
         shape = one.units.shape
         flat = one.made.knots.reshape(-1, one.made.knots.shape[2]).astype(np.float64)
-        deviation = find_deviation(flat).reshape(shape)
-        error = np.where(one.known, one.made.mean - np.nan_to_num(one.units), 0.0)
-        tried.append(Tried(error, np.where(one.known, deviation, 0.0)))
+        slope = find_slope(flat).reshape(shape)
+        rest = np.maximum(find_deviation(flat).reshape(shape) ** 2 - slope**2, 0.0)
+        error = one.made.mean - np.nan_to_num(one.units)
+        parts = (np.where(one.known, values, 0.0) for values in (error, slope, rest))
+        tried.append(Tried(*parts))
     return fit_shocks(nodes, tried, levels)

@@ -245,6 +245,16 @@ def find_deviation(values: Floats) -> Floats:
     return np.asarray(np.sqrt(np.maximum(values**2 @ _MASS - mean**2, 0.0)))
 
 
+def find_slope(values: Floats) -> Floats:
+    """Return E[x z], how much of each distribution moves in step with its normal score.
+
+    The first Hermite coefficient: with scores correlated by r, two distributions have a covariance
+    of about r times the product of their slopes; less than r times that of their deviations where
+    they are skewed or often zero. Shape (n_rows,), in units.
+    """
+    return np.asarray(values @ (_MASS * KNOTS))
+
+
 def _probability_at(values: Floats, units: Floats, place: npt.NDArray[np.int64]) -> Floats:
     """Interpolate the probability of `units` between the knots before and at `place`."""
     last = len(KNOTS) - 1

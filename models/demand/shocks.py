@@ -31,6 +31,7 @@ Paths = npt.NDArray[np.float32]
 OWN = "series"
 """Name of the level of shocks that a series has for itself."""
 _PRIOR_ROWS = 0.02
+_MOST_COMMON = 0.95
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,15 @@ class Tried:
     ----------
     error : array of shape (n_series, n_steps)
         Forecast − units; 0 where unknown.
-    deviation : array of shape (n_series, n_steps)
-        Standard deviation that the forecast stated; 0 where unknown.
+    slope : array of shape (n_series, n_steps)
+        How much of each distribution moves with its normal score; 0 where unknown.
+    rest : array of shape (n_series, n_steps)
+        Stated variance beyond the squared slope, which hardly correlates; 0 where unknown.
     """
 
     error: Floats
-    deviation: Floats
+    slope: Floats
+    rest: Floats
 
 
 def find_shock_levels(nodes: Nodes) -> tuple[str, ...]:
@@ -118,8 +122,19 @@ def fit_shocks(nodes: Nodes, tried: Sequence[Tried], levels: tuple[str, ...]) ->
     # A little of the prior keeps shares finite where levels cannot be told apart.
     pull = np.sqrt(_PRIOR_ROWS * len(target)) * np.eye(2 * count)
     found, _ = nnls(np.vstack([system, pull]), np.concatenate([target, pull @ prior]))
-    found = found / found.sum() if found.sum() > 0 else prior
-    return Shocks(levels, found[:count], found[count:])
+    return Shocks(levels, *_complete(found, count))
+
+
+def _complete(found: Floats, count: int) -> tuple[Floats, Floats]:
+    """Leave to the series themselves what common shocks do not take, so that all sum to one."""
+    own = np.zeros(2 * count, bool)
+    own[[count - 1, 2 * count - 1]] = True
+    common = np.where(own, 0.0, found)
+    common *= min(1.0, _MOST_COMMON / max(common.sum(), 1e-12))
+    parts = np.where(own, found, 0.0)
+    parts = parts / parts.sum() if parts.sum() > 0 else own / 2.0
+    shares = common + parts * (1.0 - common.sum())
+    return shares[:count], shares[count:]
 
 
 def _compare(
@@ -131,33 +146,37 @@ def _compare(
     would have, so that rows of all levels count alike.
     """
     inside = places >= 0
-    total = one.deviation.sum(axis=1)
-    passing = [_square_sums(places, code, one.deviation, inside) for code in codes]
+    total = one.slope.sum(axis=1)
+    passing = [_square_sums(places, code, one.slope, inside) for code in codes]
     lasting = [_square_sums(places, code, total[:, None], inside) for code in codes]
     errors = _sum_by(places[inside], one.error[inside])
-    alone = (one.deviation[inside] ** 2).sum(axis=0)
+    rest = one.rest[inside].sum(axis=0)
+    alone = (one.slope[inside] ** 2).sum(axis=0) + rest
     each = np.column_stack([*passing, *passing])
     whole = np.concatenate([[part.sum() for part in passing], [part.sum() for part in lasting]])
     squares = np.append((errors**2).sum(axis=0), (errors.sum(axis=1) ** 2).sum())
+    squares = squares - np.append(rest, rest.sum())
     scale = np.append(alone, alone.sum())
     usable = scale > 0
     system = np.vstack([each, whole])[usable] / scale[usable, None]
-    # Roots tame the few periods whose errors are many times the usual ones.
+    # Levels count alike, and the one row of the horizon as much as all its periods.
     weight = 1.0 / np.maximum(system.mean(axis=1), 1e-9)
+    if usable[-1]:
+        weight[-1] *= np.sqrt(one.slope.shape[1])
     return system * weight[:, None], squares[usable] / scale[usable] * weight
 
 
 def _square_sums(
     places: npt.NDArray[np.int64],
     code: npt.NDArray[np.int64],
-    deviation: Floats,
+    slope: Floats,
     inside: npt.NDArray[np.bool_],
 ) -> Floats:
-    """Sum deviations over series that share both nodes, square, and sum: shape (n_steps,)."""
+    """Sum slopes over series that share both nodes, square, and sum: shape (n_steps,)."""
     both = inside & (code >= 0)
     pair = places[both] * (code.max() + 1) + code[both]
     _, compact = np.unique(pair, return_inverse=True)
-    return np.asarray((_sum_by(compact, deviation[both]) ** 2).sum(axis=0))
+    return np.asarray((_sum_by(compact, slope[both]) ** 2).sum(axis=0))
 
 
 def _sum_by(groups: npt.NDArray[np.int64], values: Floats) -> Floats:

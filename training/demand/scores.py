@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.demand.quantiles import QUANTILE_NAMES, QUANTILES
+from models.demand.quantiles import QUANTILE_NAMES, QUANTILES, find_interval
 
 Floats = npt.NDArray[np.float64]
 
@@ -191,8 +191,9 @@ def _statistics(rows: pd.DataFrame) -> pd.DataFrame:
     season, step = (rows[name].to_numpy(np.float64) for name in ("season_error", "step_error"))
     quantiles = rows[list(QUANTILE_NAMES)].to_numpy(np.float64)
 
-    def within(low: int, high: int) -> Floats:
-        inside = (quantiles[:, low] <= actual) & (actual <= quantiles[:, high])
+    def within(coverage: float) -> Floats:
+        lower, upper = find_interval(quantiles, coverage)
+        inside = (lower <= actual) & (actual <= upper)
         return inside.astype(np.float64)
 
     return rows[["origin", "model", "level", "bucket", "region", "product"]].assign(
@@ -202,8 +203,8 @@ def _statistics(rows: pd.DataFrame) -> pd.DataFrame:
         scaled=np.abs(error) / np.where(season > 0, season, np.nan),
         square=(error / np.where(step > 0, step, np.nan)) ** 2,
         pinball=pinball_rows(actual, quantiles),
-        inside_80=within(2, 6),
-        inside_95=within(0, 8),
+        inside_80=within(0.8),
+        inside_95=within(0.95),
     )
 
 
