@@ -325,8 +325,8 @@ def _quantiles(values: Floats) -> Floats:
 
 def _look_up(pools: Mapping[str, Floats], groups: npt.NDArray[np.str_]) -> Floats:
     names, places = np.unique(groups, return_inverse=True)
-    table = np.stack([pools.get(str(name), pools[""]) for name in names])
-    return np.asarray(table[places])
+    table = [pools.get(str(name), pools[""]) for name in names]
+    return np.array(table).reshape(-1, len(KNOTS))[places]  # no rows have knots, too
 
 
 def _edges(mean: Floats, n_bins: int) -> tuple[float, ...]:
