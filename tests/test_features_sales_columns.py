@@ -10,9 +10,13 @@ import pytest
 
 from features.door.draft import draft_project
 from features.door.tables import build_tables
+from features.engine import open_engine
 from features.errors import MissingColumn, OutOfRange, ProjectError, WrongType
 from features.progress import Silent
-from features.project import load_project
+from features.project import Workspace, load_project
+from features.region.design import build_forecast_design
+from features.region.frequency import DAY, Bucket
+from features.region.panel import build_panel
 
 HEADER = "date,region,product,units"
 
@@ -147,3 +151,30 @@ def test_a_draft_shows_how_an_unused_column_becomes_a_regressor(tmp_path):
     (tmp_path / "a.csv").write_text("date,store,product,quantity,wind\n2024-01-01,a,b,5,1\n")
     text = draft_project(sales=tmp_path / "a.csv", orders=None, name="x", folder=tmp_path)
     assert '#   regressors = { holiday = "wind" }' in text
+
+
+def test_what_comes_through_the_door_reaches_the_design(tmp_path):
+    days = pd.date_range("2024-01-01", periods=47)
+    rows = [
+        f"{day:%Y-%m-%d},a,b,{'' if place >= 40 else 3},{'yes' if place == 42 else 'no'},{place}"
+        for place, day in enumerate(days)
+    ]
+    text = "\n".join([f"{HEADER},schulferien,temp_c", *rows])
+    (tmp_path / "promotions.csv").write_text(
+        "promotion_id,starts_at,ends_at,discount,regions,products,known_since\n"
+        "p1,2024-02-11,2024-02-13,0.25,a,,2024-02-01\n"
+        "p2,2024-02-14,2024-02-16,0.5,a,b,2024-02-10\n"
+    )
+    more = '[tables.promotions]\npath = "promotions.csv"\nnaive_time_zone = "UTC"\n'
+    settings = 'regressors = { school_holiday = "schulferien", temperature = "temp_c" }'
+    build(tmp_path, text, settings, more)
+    with open_engine(threads=1) as engine:
+        panel = build_panel(
+            engine, Workspace(tmp_path / ".almanac"), origin=None, horizon_days=7, frequency=DAY,
+            known_ahead=("school_holiday",),
+        )  # fmt: skip
+    found = build_forecast_design(panel, panel.origin_period, Bucket(1, 7), 7).features
+    assert found["school_holiday_planned"].tolist() == [0, 0, 1, 0, 0, 0, 0]
+    assert found["temperature_lag_0"].tolist()[-1] == 39.0
+    # The second promotion became known the day after the origin, 9 February.
+    assert found["promotion_depth"].tolist() == [0, 0.25, 0.25, 0, 0, 0, 0]
