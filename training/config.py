@@ -19,11 +19,20 @@ class LightGBMSettings(Settings):
     tweedie_power: float = Field(default=1.2, gt=1.0, lt=2.0)
 
 
+class DemandLightGBMSettings(LightGBMSettings):
+    """What the trees of demand are fitted with."""
+
+    is_power_tuned: bool = True
+    """Whether `tweedie_power` is chosen on what lies before the first origin of the backtest."""
+
+
 class DemandGates(Settings):
     """What a demand challenger must pass to become champion."""
 
     max_relative_wape: float = Field(default=1.0, gt=0.0)
     """Highest WAPE ÷ best baseline's WAPE at the bottom level."""
+    max_relative_pinball: float = Field(default=1.0, gt=0.0)
+    """Highest scaled pinball loss ÷ the best baseline's at the bottom level."""
     max_abs_bias: float = Field(default=0.05, gt=0.0)
     max_coverage_error: float = Field(default=0.05, gt=0.0)
     """Largest |measured − nominal| coverage of the 80 % and the 95 % interval."""
@@ -41,7 +50,7 @@ class DemandSettings(Settings):
     use_prophet: bool = True
     prophet_nodes: int = Field(default=30, ge=0)
     """Most region totals that Prophet is fitted to, whole levels at a time, the coarsest first."""
-    lightgbm: LightGBMSettings = LightGBMSettings()
+    lightgbm: DemandLightGBMSettings = DemandLightGBMSettings()
     gates: DemandGates = DemandGates()
 
 

@@ -14,7 +14,7 @@ from training.config import DemandGates, PromotionGates
 from training.demand.calibration import ALMANAC as PUBLISHED
 from training.demand.scores import EVERY
 
-DEMAND_BASELINES = ("seasonal_naive", "seasonal_mean")
+DEMAND_BASELINES = ("seasonal_naive", "seasonal_mean", "ets", "croston_sba", "tsb")
 PROMOTION_BASELINES = ("best_global_hour", "customer_histogram")
 
 
@@ -79,13 +79,21 @@ def judge_demand(
     """
     rows = _bottom(challenger)
     own = rows[PUBLISHED]
-    baseline = min(rows[name]["wape"] for name in DEMAND_BASELINES)
+    there = [rows[name] for name in DEMAND_BASELINES if name in rows]
+    baseline = min(row["wape"] for row in there)
+    sharpest = min(row["pinball"] for row in there)
     checks = [
         check_at_most(
             "wape",
             _divide(own["wape"], baseline),
             gates.max_relative_wape,
             "WAPE ÷ that of the best baseline, at the finest level",
+        ),
+        check_at_most(
+            "pinball",
+            _divide(own["pinball"], sharpest),
+            gates.max_relative_pinball,
+            "scaled pinball loss ÷ that of the best baseline, at the finest level",
         ),
         check_at_most("bias", abs(own["bias"]), gates.max_abs_bias, "|bias| at the finest level"),
     ]

@@ -73,6 +73,7 @@ def _demand_tables(
         "fold_scores": backtest.fold_scores,
         "forecasts": backtest.forecasts,
         "weights": backtest.weights,
+        "choices": backtest.choices,
         "notes": pd.DataFrame({"note": [*backtest.notes, *notes]}),
     }
 

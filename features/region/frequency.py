@@ -92,11 +92,11 @@ WEEK = Frequency(
 )  # fmt: skip
 MONTH = Frequency(
     "month", 12, 12, 3, 12, 3, (0, 1, 2, 11), (3, 6, 12), 3,
-    (1, 3, 6, 12, 24), 1, False, 13,
+    (3, 12, 24), 1, False, 13,
 )  # fmt: skip
 QUARTER = Frequency(
     "quarter", 4, 4, 3, 4, 2, (0, 1, 2, 3), (2, 4, 8), 4,
-    (1, 2, 4, 8, 12), 1, False, 5,
+    (4, 8, 12), 1, False, 5,
 )  # fmt: skip
 FREQUENCIES = {frequency.name: frequency for frequency in (DAY, WEEK, MONTH, QUARTER)}
 

@@ -14,6 +14,7 @@ from features.project import Project
 from features.region.frequency import FREQUENCIES, count_periods
 from features.schema import ALL
 from models.artifact import load_published
+from models.demand.model import INTERVAL_NAMES
 from models.demand.quantiles import QUANTILE_NAMES
 from training.config import DemandSettings
 from training.demand.steps import fit_demand, forecast_demand, load_panel
@@ -21,7 +22,8 @@ from training.lifecycle import is_published
 from training.recipes import FORECASTS_FILE, RECIPES
 
 COLUMNS = (
-    "region", "product", "date", "mean", *QUANTILE_NAMES, "level", "origin", "model", "evidence",
+    "region", "product", "date", "mean", *INTERVAL_NAMES, *QUANTILE_NAMES, "level", "origin",
+    "model", "evidence",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -36,6 +36,7 @@ from training.demand.calibration import (
 )
 from training.demand.fold_runs import Recipe, fit_members, run_folds
 from training.demand.scores import score_forecasts
+from training.demand.tuning import choose_power
 from training.folds import Folds, make_folds
 
 FORECAST_COLUMNS = (
@@ -67,6 +68,8 @@ class DemandBacktest:
         What was given up or left out, and why.
     folds : tuple of CalibratedFold
         What the final fit calibrates from.
+    recipe : Recipe
+        How the members were fitted, and are to be.
     """
 
     scores: pd.DataFrame
@@ -76,6 +79,7 @@ class DemandBacktest:
     choices: pd.DataFrame
     notes: tuple[str, ...]
     folds: tuple[CalibratedFold, ...]
+    recipe: Recipe
 
 
 def load_panel(
@@ -143,6 +147,7 @@ def backtest_demand(
     for note in notes:
         progress.say(note)
     recipe = _make_recipe(project, settings, panel, horizon_days)
+    recipe, power = _tune(panel, placed, recipe, settings)
     members = run_folds(panel, placed.folds, recipe, progress)
     seed = project.settings.seed
     folds = calibrate_folds(panel, placed.folds, members, progress, seed=seed)
@@ -153,7 +158,8 @@ def backtest_demand(
         fold_scores=fold_scores,
         forecasts=kept,
         weights=_tabulate_weights(calibration),
-        choices=tabulate_choices(calibration),
+        choices=pd.concat([power, tabulate_choices(calibration)], ignore_index=True),
+        recipe=recipe,
         notes=notes,
         folds=tuple(folds),
     )
@@ -216,7 +222,7 @@ def fit_demand(
     panel = load_panel(project, origin, horizon_days) if panel is None else panel
     if backtest is None:
         backtest = backtest_demand(project, progress, panel=panel, horizon_days=horizon_days)
-    recipe = _make_recipe(project, settings, panel, horizon_days)
+    recipe = backtest.recipe
     last = panel.origin_period
     fitted = fit_members(panel, last, recipe)
     progress.say(f"fitted LightGBM for {len(fitted.lightgbm)} horizon buckets, and recursively")
@@ -280,7 +286,7 @@ def _make_recipe(
 ) -> Recipe:
     horizon = count_periods(panel.frequency, horizon_days or settings.horizon_days)
     seed, threads = project.settings.seed, project.settings.threads
-    given = settings.lightgbm.model_dump()
+    given = settings.lightgbm.model_dump(exclude={"is_power_tuned"})
     level = f"units_mean_{WINDOWS[panel.frequency.name].level}"
     prophet = ProphetTotals(frequency=settings.frequency, seed=seed, jobs=threads)
     regions = [*panel.regions.paths.index, ALL]
@@ -299,6 +305,28 @@ def _make_recipe(
         prophet_nodes=settings.prophet_nodes,
         workers=threads,
     )
+
+
+def _tune(
+    panel: Panel, placed: Folds, recipe: Recipe, settings: DemandSettings
+) -> tuple[Recipe, pd.DataFrame]:
+    """Choose the Tweedie power if it is to be chosen, and say so in a row of the choices."""
+    rows = pd.DataFrame(columns=["choice", "where", "value", "reason"])
+    if not settings.lightgbm.is_power_tuned:
+        return recipe, rows
+    found = choose_power(
+        panel,
+        placed.folds[0].origin,
+        recipe.buckets[0],
+        lambda power: recipe.make_lightgbm().set_params(tweedie_power=power),
+    )
+    made = replace(
+        recipe,
+        make_lightgbm=lambda: recipe.make_lightgbm().set_params(tweedie_power=found.power),
+        make_recursive=lambda: recipe.make_recursive().set_params(tweedie_power=found.power),
+    )
+    rows.loc[0] = ["Tweedie power", "all trees", f"{found.power}", found.reason]
+    return made, rows
 
 
 def _tabulate_weights(calibration: Calibration) -> pd.DataFrame:
