@@ -47,6 +47,8 @@ class DemandSettings(Settings):
     step_days: int | None = Field(default=None, ge=1)
     known_ahead: tuple[str, ...] = ()
     """Columns of `sales` that are planned, so known after the origin: price, display…"""
+    dead_after_days: int = Field(default=182, ge=0)
+    """Days without a sale after which a series may count as dead; 0 forecasts silent ones too."""
     use_prophet: bool = True
     prophet_nodes: int = Field(default=30, ge=0)
     """Most region totals that Prophet is fitted to, whole levels at a time, the coarsest first."""

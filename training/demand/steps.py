@@ -105,6 +105,8 @@ def load_panel(
             known_ahead=settings.known_ahead,
             country=project.settings.country,
             subdivision=project.settings.subdivision,
+            time_zone=project.settings.time_zone,
+            dead_after_days=settings.dead_after_days,
         )
 
 
