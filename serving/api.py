@@ -20,11 +20,15 @@ from serving.predictor import Predictor
 from serving.responses import respond
 from serving.send_time_endpoint import Clock, SendTimeEndpoint
 from serving.settings import ServingSettings
+from serving.stock_endpoints import StockEndpoints
 
 ADDRESSES = {
     "send times": "POST /v1/send-times",
     "forecasts": "GET /v1/forecasts",
     "levels of forecasts": "GET /v1/forecasts/levels",
+    "stock advice": "GET /v1/stock-advice",
+    "allocations": "POST /v1/allocations",
+    "assortment": "GET /v1/assortment",
     "contract": "GET /openapi.json",
     "liveness": "GET /livez",
     "readiness": "GET /readyz",
@@ -52,11 +56,15 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
     metrics = Metrics()
     send_times = SendTimeEndpoint(predictor, settings, metrics, clock)
     forecasts = ForecastEndpoints(predictor, metrics)
+    stock = StockEndpoints(predictor, settings)
     about = AboutEndpoints(predictor, metrics)
     routes = [
         Route("/v1/send-times", send_times.send_times, methods=["POST"]),
         Route("/v1/forecasts", forecasts.forecasts, methods=["GET"]),
         Route("/v1/forecasts/levels", forecasts.levels, methods=["GET"]),
+        Route("/v1/stock-advice", stock.advice, methods=["GET"]),
+        Route("/v1/allocations", stock.allocations, methods=["POST"]),
+        Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/livez", about.livez, methods=["GET"]),
         Route("/readyz", about.readyz, methods=["GET"]),
         Route("/metrics", about.metrics_text, methods=["GET"]),

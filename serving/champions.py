@@ -11,6 +11,7 @@ from features.errors import AlmanacError, ArtifactError, NotTrained
 from models.artifact import Artifact, load_published
 from models.promotion.send_time import load_send_time
 from serving.forecasts import ForecastTable
+from serving.planning import Planning
 from serving.profiles import Profiles
 from serving.send_times import SendTimePredictor
 
@@ -50,6 +51,8 @@ class Champions:
     promotion: Champion[SendTimePredictor] | None
     demand: Champion[ForecastTable] | None
     states: tuple[ModelState, ...]
+    planning: Champion[Planning] | None = None
+    """Of the demand champion: stock advice and sample paths, as far as it has them."""
 
     @property
     def is_ready(self) -> bool:
@@ -70,8 +73,12 @@ def load_champions(published: Path, required: Sequence[str] = ()) -> Champions:
         Kinds without which the service is not ready.
     """
     promotion, promotion_state = _load(published, "promotion", _read_promotion, required)
-    demand, demand_state = _load(published, "demand", _read_demand, required)
-    return Champions(promotion, demand, (promotion_state, demand_state))
+    both, demand_state = _load(published, "demand", _read_demand, required)
+    demand = planning = None
+    if both is not None:
+        demand = Champion(both.version, both.digest, both.model[0])
+        planning = Champion(both.version, both.digest, both.model[1])
+    return Champions(promotion, demand, (promotion_state, demand_state), planning)
 
 
 def _load(
@@ -98,8 +105,8 @@ def _read_promotion(artifact: Artifact) -> SendTimePredictor:
     return SendTimePredictor(load_send_time(artifact.files), profiles)
 
 
-def _read_demand(artifact: Artifact) -> ForecastTable:
-    return ForecastTable(_file(artifact, "forecasts.parquet"))
+def _read_demand(artifact: Artifact) -> tuple[ForecastTable, Planning]:
+    return ForecastTable(_file(artifact, "forecasts.parquet")), Planning(artifact.files)
 
 
 def _file(artifact: Artifact, name: str) -> bytes:

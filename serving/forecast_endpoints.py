@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +19,7 @@ from serving.predictor import Predictor
 from serving.problems import Kind, Problem, describe_invalid
 from serving.responses import as_problems, check_no_query, respond
 
+Query = TypeVar("Query", bound=BaseModel)
 CSV_TYPE = "text/csv; charset=utf-8; header=present"
 
 
@@ -29,7 +32,7 @@ class ForecastEndpoints:
     async def forecasts(self, request: Request) -> Response:
         """Answer one page, as JSON or as CSV."""
         media_type = choose_media_type(request.headers.get("accept", ""), (JSON, CSV))
-        asked = read_query(request)
+        asked = read_query(request, ForecastsQuery)
         query = ForecastQuery(
             asked.region, asked.product, asked.level, asked.from_date, asked.to_date
         )
@@ -70,7 +73,7 @@ class ForecastEndpoints:
         return respond(msgspec.json.encode(content))
 
 
-def read_query(request: Request) -> ForecastsQuery:
+def read_query(request: Request, contract: type[Query]) -> Query:
     """Return the query parameters, checked.
 
     Raises
@@ -82,10 +85,10 @@ def read_query(request: Request) -> ForecastsQuery:
     given = dict(pairs)
     if len(given) < len(pairs):
         raise Problem(Kind.INVALID, "Send each query parameter once.")
-    known = [field.alias or name for name, field in ForecastsQuery.model_fields.items()]
+    known = [field.alias or name for name, field in contract.model_fields.items()]
     if not given.keys() <= set(known):
         raise Problem(Kind.INVALID, f"Send no other query parameters than {', '.join(known)}.")
     try:
-        return ForecastsQuery.model_validate_strings(given, strict=True)
+        return contract.model_validate_strings(given, strict=True)
     except ValidationError as error:
         raise describe_invalid(error, is_query=True) from None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving import contract
+from serving import contract, stock_contract
 from serving.problems import MEDIA_TYPE as PROBLEM_TYPE
 from serving.problems import Kind
 
@@ -20,6 +20,10 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (contract.SendTimes, "validation"),
     (contract.Forecasts, "validation"),
     (contract.ForecastLevels, "validation"),
+    (stock_contract.StockAdvicePage, "validation"),
+    (stock_contract.AllocationRequest, "validation"),
+    (stock_contract.Allocation, "validation"),
+    (stock_contract.AssortmentPage, "validation"),
     (contract.Readiness, "validation"),
     (contract.Liveness, "validation"),
     (contract.Landing, "validation"),
@@ -87,7 +91,7 @@ def _paths() -> dict[str, Any]:
             "get": _operation(
                 "forecasts",
                 "Forecasts of units by region and product",
-                {"200": _forecasts()},
+                {"200": _page("One page of forecasts.", contract.Forecasts, CSV)},
                 (Kind.NOT_FORECAST, Kind.NOT_ACCEPTABLE, Kind.INVALID, Kind.NOT_LOADED),
                 parameters=_parameters(contract.ForecastsQuery),
             )
@@ -100,6 +104,7 @@ def _paths() -> dict[str, Any]:
                 (Kind.INVALID, Kind.NOT_LOADED),
             )
         },
+        **_stock_paths(),
         "/livez": _about("livez", "Whether the process answers", contract.Liveness),
         "/readyz": {
             "get": _operation(
@@ -126,6 +131,40 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/": _about("landing", "What is where", contract.Landing),
+    }
+
+
+def _stock_paths() -> dict[str, Any]:
+    refusals = (Kind.NOT_FORECAST, Kind.NOT_ACCEPTABLE, Kind.NOT_PLANNED, Kind.INVALID)
+    bodies = (Kind.BAD_JSON, Kind.TOO_LARGE, Kind.WRONG_MEDIA_TYPE, Kind.NOT_LOADED)
+    return {
+        "/v1/stock-advice": {
+            "get": _operation(
+                "stockAdvice",
+                "What to hold and what to order, by region and product",
+                {"200": _page("One page of advice.", stock_contract.StockAdvicePage, CSV)},
+                (*refusals, Kind.NOT_LOADED),
+                parameters=_parameters(stock_contract.StockQuery),
+            )
+        },
+        "/v1/allocations": {
+            "post": _operation(
+                "allocations",
+                "Scarce units, given to the regions where they earn most",
+                {"200": _answers("Units by region.", {JSON: stock_contract.Allocation})},
+                (*refusals, *bodies),
+                body=stock_contract.AllocationRequest,
+            )
+        },
+        "/v1/assortment": {
+            "get": _operation(
+                "assortment",
+                "What a region wants more and less of than others, and what rises and fades",
+                {"200": _page("One page of products.", stock_contract.AssortmentPage)},
+                (*refusals, Kind.NOT_LOADED),
+                parameters=_parameters(stock_contract.AssortmentQuery),
+            )
+        },
     }
 
 
@@ -156,8 +195,9 @@ def _operation(
     return operation
 
 
-def _forecasts() -> dict[str, Any]:
-    answer = _answers("One page of forecasts.", {JSON: contract.Forecasts, CSV: {"type": "string"}})
+def _page(description: str, model: type[BaseModel], *others: str) -> dict[str, Any]:
+    texts = {media_type: {"type": "string"} for media_type in others}
+    answer = _answers(description, {JSON: model, **texts})
     answer["headers"] |= {
         "X-Model-Version": {"description": "What made it.", "schema": {"type": "string"}},
         "Link": {
@@ -202,7 +242,7 @@ def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "in": "query",
-                "required": False,
+                "required": name in schema.get("required", ()),
                 "description": described.get("description", ""),
                 "schema": {**(options[0] if options else {}), **shape},
             }

@@ -11,6 +11,7 @@ import msgspec
 from features.errors import NotTrained
 from serving.champions import Champion, Champions, load_champions
 from serving.forecasts import ForecastTable
+from serving.planning import Planning
 from serving.send_times import CustomerSendTimes, SendTimeQuery
 
 
@@ -68,6 +69,20 @@ class Predictor:
             If none is loaded.
         """
         champion = self.champions.demand
+        if champion is None:
+            raise NotTrained("no demand model is loaded; /readyz says why")
+        return champion
+
+    @property
+    def planning(self) -> Champion[Planning]:
+        """The demand champion's stock advice and sample paths.
+
+        Raises
+        ------
+        NotTrained
+            If no demand model is loaded.
+        """
+        champion = self.champions.planning
         if champion is None:
             raise NotTrained("no demand model is loaded; /readyz says why")
         return champion

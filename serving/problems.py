@@ -28,6 +28,7 @@ class Kind(Enum):
     NOT_FORECAST = ("not-forecast", 404, "Nothing is forecast for this")
     WRONG_METHOD = ("wrong-method", 405, "The address does not take this method")
     NOT_ACCEPTABLE = ("not-acceptable", 406, "No acceptable media type")
+    NOT_PLANNED = ("not-planned", 409, "The published model cannot decide this")
     TOO_LARGE = ("too-large", 413, "The body is too large")
     WRONG_MEDIA_TYPE = ("wrong-media-type", 415, "The body is of a type that is not read")
     INVALID = ("invalid-request", 422, "The request breaks the contract")
@@ -125,6 +126,7 @@ _SENTENCES = {
     "finite_number": "must be a finite number",
     "too_long": "must have at most {max_length} entries",
     "too_short": "must have {min_length} or more entries",
+    "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
     "timezone_aware": "needs an offset from UTC, such as Z or -05:00",

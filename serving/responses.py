@@ -12,6 +12,7 @@ from features.errors import NotTrained
 from serving.bodies import JSON
 from serving.cursors import BadCursor
 from serving.forecasts import NotForecast, NotPublished
+from serving.planning import NotPlanned, OverlappingRegions, UnknownNode
 from serving.problems import Fault, Kind, Problem
 
 
@@ -43,6 +44,15 @@ def as_problems() -> Iterator[None]:
         yield
     except NotTrained as error:
         raise Problem(Kind.NOT_LOADED, _sentence(error), headers={"Retry-After": "30"}) from None
+    except NotPlanned as error:
+        raise Problem(Kind.NOT_PLANNED, _sentence(error)) from None
+    except OverlappingRegions as error:
+        fault = Fault(str(error), pointer=error.place)
+        raise Problem(Kind.INVALID, f"{error.place}: {error}.", [fault]) from None
+    except UnknownNode as error:
+        where = "pointer" if error.place.startswith("#") else "parameter"
+        fault = Fault(str(error), **{where: error.place})
+        raise Problem(Kind.NOT_FORECAST, _sentence(error), [fault]) from None
     except NotForecast as error:
         raise Problem(Kind.NOT_FORECAST, _sentence(error)) from None
     except NotPublished as error:
