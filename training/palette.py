@@ -19,6 +19,8 @@ FAINT = "#8a8a8a"
 MODEL_STYLES: dict[str, tuple[str, str, str]] = {
     "almanac": ("#0072B2", "o", "-"),
     "lightgbm": ("#56B4E9", "D", "-"),
+    "recursive": ("#D55E00", "X", "-"),
+    "ets": ("#CC79A7", "P", "-."),
     "prophet": ("#009E73", "^", "-."),
     "seasonal_mean": ("#E69F00", "s", "--"),
     "seasonal_naive": ("#7a7a7a", "v", ":"),
@@ -28,7 +30,7 @@ MODEL_STYLES: dict[str, tuple[str, str, str]] = {
 }
 """Colour, marker and line of each model: Okabe and Ito's colours, which the colour-blind can tell
 apart, with grey for the simplest; the marker says the same without any colour."""
-_OTHER_STYLE = ("#CC79A7", "P", "-")
+_OTHER_STYLE = ("#F0E442", "*", "-")
 _DOTS_PER_INCH = 110
 _LONGEST_LABEL = 44
 
@@ -42,6 +44,11 @@ def name_of(model: str) -> str:
     """Return a model's name as it is read: 'seasonal naive'."""
     known = {
         "lightgbm": "LightGBM",
+        "recursive": "LightGBM, recursive",
+        "ets": "exponential smoothing",
+        "theta": "Theta",
+        "croston_sba": "Croston–SBA",
+        "tsb": "TSB",
         "prophet": "Prophet",
         "almanac": "Almanac",
         "empirical_bayes": "empirical Bayes",

@@ -12,6 +12,7 @@ from features.progress import Progress
 from features.project import Project
 from models.demand.model import DemandModel
 from training.config import DemandSettings, PromotionSettings, StockSettings
+from training.demand.explanations import explain_demand
 from training.demand.scores import SCORES
 from training.demand.steps import (
     DemandBacktest,
@@ -42,10 +43,16 @@ def _train_demand(project: Project, progress: Progress) -> Trained:
     made, newcomers = model.make(panel)
     model.tabulate(panel, made, newcomers).to_parquet(content, index=False)
     stock = decide_stock(project, panel, model, made, backtest)
-    tables = _demand_tables(backtest, stock.notes)
+    explained = explain_demand(panel, model, made)
+    tables = _demand_tables(backtest, (*stock.notes, *explained.notes))
     chosen = backtest.fold_scores[backtest.fold_scores["model"] == "almanac"]
     return Trained(
-        files={**model.to_files(), FORECASTS_FILE: content.getvalue(), **stock.files},
+        files={
+            **model.to_files(),
+            FORECASTS_FILE: content.getvalue(),
+            **stock.files,
+            **explained.files,
+        },
         metrics=_name_scores(backtest.scores),
         folds=tuple(
             FoldRecord(f"origin {origin:%Y-%m-%d}", {"origin": f"{origin:%Y-%m-%d}"}, metrics)

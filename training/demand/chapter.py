@@ -18,6 +18,7 @@ from training.chapters import (
     write_importance,
     write_percent,
 )
+from training.demand.choices_chapter import write_choices
 from training.demand.plots import sort_buckets, sort_levels
 from training.demand.scores import EVERY
 from training.findings import (
@@ -34,7 +35,8 @@ Tables = Mapping[str, pd.DataFrame]
 _MOST_ROWS = 15
 _MANY_ZEROS = 0.4
 _LIMITS = (
-    "Sales are taken as demand: what could not be sold because the shelf was empty is not seen.",
+    "Sales are taken as demand where there was stock; stock-outs that the data does not tell of "
+    "look like low demand.",
     "The intervals of the gain resample series and weeks of the scored folds; another year may "
     "differ by more.",
 )
@@ -64,7 +66,7 @@ def write_demand_chapter(tables: Tables, *, periods: str, rng: np.random.Generat
             figures.get("feature_importance"),
             ("What the trees split by, and gained from; not what causes demand.",),
         ),
-        _write_weights(tables["weights"], periods),
+        *write_choices(tables, periods),
         Section("Notes and limits", (*_read_notes(tables), *_LIMITS)),
     ]
     return Chapter(
@@ -165,7 +167,9 @@ def _write_coverage(scores: pd.DataFrame, figures: Mapping[str, Figure], periods
         "How far the intervals can be trusted",
         (
             "An interval of 80 % should hold 80 % of what came: less is overconfident, more is "
-            "wider than needed. Where many rows sold nothing, zeros fall inside almost always.",
+            "wider than needed. Where zero is at least as likely as what an interval leaves out "
+            "below, it starts at zero and leaves nothing out there; where zero alone is likelier "
+            "than the interval says, it has to hold more.",
         ),
         (
             Picture(
@@ -219,33 +223,6 @@ def _write_regions(forecasts: pd.DataFrame, figures: Mapping[str, Figure]) -> Se
             ),
         ),
         (grid,),
-    )
-
-
-def _write_weights(weights: pd.DataFrame, periods: str) -> Section:
-    members = list(dict.fromkeys(weights["member"]))
-    # A file of single steps has numbers where others have '1-7'.
-    named = weights.assign(bucket=weights["bucket"].astype(str))
-    wide = named.pivot_table(index="bucket", columns="member", values="weight")
-    wide = wide.reindex(sort_buckets(named))
-    grid = make_grid(
-        "Weight of each member in the total of a region",
-        wide.reset_index(),
-        [
-            ("bucket", f"{periods} ahead", None),
-            *((name, name_of(str(name)), 0) for name in members),
-        ],
-        percent=members,
-    )
-    return Section(
-        "What the region totals are blended from",
-        (
-            "The weights are those that would have forecast the region totals of the backtest "
-            "best (least squares, none negative, together one); the series of a region are then "
-            "scaled to its blend. A weight of 0 says that the member added nothing to the "
-            "others, or was left out.",
-        ),
-        grids=(grid,),
     )
 
 

@@ -10,6 +10,7 @@ from features.schema import ALL
 from training.demand.scores import EVERY
 from training.palette import (
     INK,
+    MODEL_STYLES,
     label_axes,
     list_names,
     name_of,
@@ -33,7 +34,7 @@ def draw_error_by_horizon(axes: Axes, scores: pd.DataFrame, level: str) -> None:
     level : str
         Such as 'store/category'.
     """
-    rows = scores[(scores["level"] == level) & (scores["bucket"] != EVERY)]
+    rows = _drawn(scores[(scores["level"] == level) & (scores["bucket"] != EVERY)])
     buckets = sort_buckets(rows)
     for model, table in rows.groupby("model", sort=True):
         wape = table.set_index("bucket")["wape"].reindex(buckets)
@@ -58,7 +59,7 @@ def draw_error_by_level(axes: Axes, scores: pd.DataFrame) -> None:
 
     Within the band of a level each model has a line of its own, so that equal errors stay apart.
     """
-    rows = scores[scores["bucket"] == EVERY]
+    rows = _drawn(scores[scores["bucket"] == EVERY])
     levels = sort_levels(scores)
     models = sorted(str(model) for model in rows["model"].unique())
     for number, model in enumerate(models):
@@ -191,6 +192,11 @@ def sort_levels(scores: pd.DataFrame) -> list[str]:
     counts = scores[scores["bucket"] == EVERY].groupby("level")["n_rows"].max()
     levels = {str(level): int(count) for level, count in counts.items()}
     return sorted(levels, key=lambda name: (-levels[name], name.split("/").count(ALL), name))
+
+
+def _drawn(scores: pd.DataFrame) -> pd.DataFrame:
+    """Leave the models without a colour of their own to the tables."""
+    return scores[scores["model"].isin(MODEL_STYLES)]
 
 
 def _add_legend(axes: Axes) -> None:
