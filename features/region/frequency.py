@@ -157,6 +157,17 @@ def count_periods(frequency: Frequency, days: int) -> int:
     return max(1, math.ceil(days / _DAYS_PER_PERIOD[frequency.name] - 1e-9))
 
 
+def count_days(frequency: Frequency, periods: int) -> int:
+    """Return the most days that so many periods cover.
+
+    Examples
+    --------
+    >>> count_days(WEEK, 4), count_days(MONTH, 12), count_days(QUARTER, 4)
+    (28, 365, 365)
+    """
+    return int(periods * _DAYS_PER_PERIOD[frequency.name] + 1e-9)
+
+
 def period_of(dates: npt.NDArray[np.datetime64], frequency: Frequency, anchor: int = 0) -> Periods:
     """Give dates the number of their period, so that consecutive ones differ by one.
 

@@ -14,7 +14,7 @@ from features.engine import open_engine
 from features.progress import Progress
 from features.project import Project
 from features.region.calendars import Place, find_places
-from features.region.frequency import FREQUENCIES, build_buckets, count_periods
+from features.region.frequency import FREQUENCIES, build_buckets, count_days, count_periods
 from features.region.panel import Panel, build_panel
 from features.region.steps import WINDOWS
 from features.schema import ALL
@@ -251,8 +251,11 @@ def forecast_demand(
     DataFrame
         The published layout, `models.demand.model.COLUMNS`.
     """
-    panel = load_panel(project, origin, horizon_days)
-    days = horizon_days or project.section("demand", DemandSettings).horizon_days
+    settings = project.section("demand", DemandSettings)
+    days = horizon_days or settings.horizon_days
+    # The model forecasts its whole horizon, so that a shorter one is the start of it.
+    reach = max(days, count_days(FREQUENCIES[settings.frequency], model.horizon))
+    panel = load_panel(project, origin, reach)
     return model.forecast(panel, count_periods(panel.frequency, days))
 
 
