@@ -338,8 +338,8 @@ def _centre(values: Floats, mean: Floats) -> Floats:
     """Cut at zero, and scale so that the distribution has the mean it should have."""
     cut = np.maximum(values, 0.0)
     own = cut @ _MASS
-    factor = np.divide(mean, own, out=np.ones_like(own), where=own > 0)
-    return np.asarray(cut * np.clip(factor, 0.2, 5.0)[:, None])
+    factor = np.divide(mean, own, out=np.ones_like(own), where=own > 1e-9)
+    return np.asarray(cut * np.where(mean > 0, np.clip(factor, 0.2, 5.0), 0.0)[:, None])
 
 
 def _interpolate(at: Floats, values: Floats, wanted: Floats) -> Floats:
