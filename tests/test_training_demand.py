@@ -11,12 +11,21 @@ import pytest
 from features.errors import NotEnoughData
 from features.progress import Silent
 from features.project import Project
-from models.demand.model import COLUMNS, DemandModel
-from models.demand.quantiles import QUANTILE_NAMES
+from features.region.frequency import FREQUENCIES, build_buckets
+from models.demand.coherent import draw_block
+from models.demand.model import COLUMNS, DemandModel, name_series
+from models.demand.quantiles import QUANTILE_NAMES, QUANTILES, find_interval
+from models.demand.storage import make_keys, pack
 from tests.sales_tables import make_sales, write_project
-from training.demand.calibration import learn_calibration
+from training.demand.calibration import SCORED_MODELS, learn
 from training.demand.scores import score_coverage
-from training.demand.steps import backtest_demand, fit_demand, forecast_demand, load_panel
+from training.demand.steps import (
+    KEPT_MODELS,
+    backtest_demand,
+    fit_demand,
+    forecast_demand,
+    load_panel,
+)
 
 SMALL = """
 horizon_days = 14
@@ -25,12 +34,13 @@ use_prophet = false
 known_ahead = ["price", "base_price"]
 lightgbm = { rounds = 25, learning_rate = 0.2, leaves = 7 }
 """
+TINY = SMALL.replace("origins = 4", "origins = 2").replace("rounds = 25", "rounds = 6")
 REGIONS = pd.DataFrame(
     [("r0", "north", "store"), ("r1", "north", "store"), ("r2", "south", "store"),
      ("north", "all", "area"), ("south", "all", "area")],
     columns=["region_id", "parent_id", "level"],
 )  # fmt: skip
-MODELS = {"seasonal_naive", "seasonal_mean", "lightgbm", "almanac"}
+MODELS = set(SCORED_MODELS) - {"prophet"}
 
 
 class Heard(Silent):
@@ -89,9 +99,8 @@ def test_the_pipeline_beats_the_baselines_on_promoted_sales(backtest):
 def test_forecasts_are_what_the_scores_were_made_of(backtest):
     rows = backtest.forecasts.query("model == 'almanac' and level == 'store/product'")
     assert (np.diff(rows[list(QUANTILE_NAMES)].to_numpy(), axis=1) >= 0).all()
-    coverage = score_coverage(
-        rows["units"].to_numpy(), rows["q10"].to_numpy(), rows["q90"].to_numpy()
-    )
+    low, high = find_interval(rows[list(QUANTILE_NAMES)].to_numpy(), 0.8)
+    coverage = score_coverage(rows["units"].to_numpy(), low, high)
     found = backtest.scores.query(
         "model == 'almanac' and level == 'store/product' and bucket == 'all'"
     )
@@ -100,7 +109,8 @@ def test_forecasts_are_what_the_scores_were_made_of(backtest):
 
 
 def test_backtest_means_are_coherent(backtest):
-    for model in MODELS:
+    # Exponential smoothing of a node is its own, so only what is summed from below is coherent.
+    for model in {*KEPT_MODELS} & MODELS - {"ets"}:
         rows = backtest.forecasts[backtest.forecasts["model"] == model]
         sums = rows.groupby(["origin", "date", "level"])[["mean", "units"]].sum().unstack("level")
         for name in ("mean", "units"):
@@ -109,19 +119,74 @@ def test_backtest_means_are_coherent(backtest):
             )
 
 
-def test_a_fold_is_calibrated_from_outcomes_known_at_its_origin_only(backtest):
-    last = backtest.folds[-1]
-    origin = last.raw.fold.origin
-    earlier = list(backtest.folds[:-1])
-    tampered = []
-    for fold in earlier:
-        frame = fold.raw.bottom.frame.copy()
-        frame.loc[frame["period"] > origin, "units"] = 1e6
-        bottom = dataclasses.replace(fold.raw.bottom, frame=frame)
-        tampered.append(dataclasses.replace(fold, raw=dataclasses.replace(fold.raw, bottom=bottom)))
-    one, other = (learn_calibration(folds, origin) for folds in (earlier, tampered))
-    assert one.to_json() == other.to_json() == last.calibration.to_json()
-    assert backtest.folds[0].calibration.weights == {}
+def test_a_fold_is_calibrated_from_outcomes_known_at_its_origin_only(project, backtest):
+    panel = load_panel(project)
+    last, earlier = backtest.folds[-1], list(backtest.folds[:-1])
+    origin = last.fold.origin
+    keys = make_keys(last.made.members)
+    again = learn(panel, earlier, origin, seed=project.settings.seed)
+    assert pack(again, keys) == pack(last.calibration, keys)
+    assert backtest.folds[0].calibration.series_weights == {}
+    assert backtest.folds[0].calibration.method == "bottom_up"
+
+
+def replace_outcomes_after(fold, origin):
+    """Return a fold whose outcomes after a period are absurd, in its trial rows too."""
+    made = fold.made
+    units = np.where(made.members.periods > origin, np.float32(1e6), made.members.units)
+    trial = made.trial
+    later = trial.periods > origin
+    trial = dataclasses.replace(trial, units=np.where(later, 1e6, trial.units))
+    members = dataclasses.replace(made.members, units=units)
+    return dataclasses.replace(fold, made=dataclasses.replace(made, members=members, trial=trial))
+
+
+def test_folds_that_overlap_read_nothing_later_either(tmp_path):
+    sales = make_sales(regions=2, products=2, periods=110)
+    project = write_project(
+        tmp_path, sales, TINY.replace("origins = 2", "origins = 3\nstep_days = 5")
+    )
+    panel = load_panel(project)
+    found = backtest_demand(project, Silent(), panel=panel)
+    *earlier, last = found.folds
+    origin = last.fold.origin
+    assert earlier[-1].made.members.periods[-1] > origin
+    tampered = [replace_outcomes_after(fold, origin) for fold in earlier]
+    keys = make_keys(last.made.members)
+    again = learn(panel, tampered, origin, seed=project.settings.seed)
+    assert pack(again, keys) == pack(last.calibration, keys)
+
+
+def test_quantiles_of_the_whole_are_those_of_the_summed_paths(project, fitted):
+    table = forecast_demand(project, fitted)
+    made, _ = fitted.make(load_panel(project))
+    nodes = made.members.nodes
+    every = np.arange(len(nodes.series))
+    paths = draw_block(
+        made, fitted.calibration.shocks, name_series(made), every, fitted.calibration.seed
+    )
+    assert (paths >= 0).all()
+    for level, region, product in (("all/all", "all", "all"), ("area/product", "north", "p1")):
+        below = np.ones(len(every), bool)
+        if region != "all":
+            below &= nodes.series["region_id"].isin(["r0", "r1"]).to_numpy()
+            below &= (nodes.series["product_id"] == product).to_numpy()
+        summed = np.quantile(paths[below].astype(float).sum(axis=0), QUANTILES, axis=1).T
+        rows = table[
+            (table["level"] == level)
+            & (table["region_id"] == region)
+            & (table["product_id"] == product)
+        ]
+        np.testing.assert_allclose(rows[list(QUANTILE_NAMES)], summed, rtol=1e-4)
+
+
+def test_paths_have_the_published_means(project, fitted):
+    made, _ = fitted.make(load_panel(project))
+    every = np.arange(len(made.mean))
+    paths = draw_block(
+        made, fitted.calibration.shocks, name_series(made), every, fitted.calibration.seed
+    )
+    assert paths.mean(axis=2).sum() == pytest.approx(made.mean.sum(), rel=0.02)
 
 
 def test_sales_after_the_end_of_the_backtest_do_not_move_it(tmp_path, backtest):
@@ -209,7 +274,8 @@ def test_prophet_joins_the_blend_of_region_totals(tmp_path):
     )
     found = backtest_demand(project, Silent())
     prophet = found.scores[found.scores["model"] == "prophet"]
-    assert set(prophet["level"]) == {"region/all"}
+    # With one product a region is a single series; Prophet forecasts their total.
+    assert set(prophet["level"]) == {"all/all"}
     assert found.weights.groupby("bucket")["weight"].sum().to_numpy() == pytest.approx(1.0)
     model = fit_demand(project, Silent(), backtest=found)
     again = DemandModel.from_files(model.to_files())
@@ -273,13 +339,38 @@ def test_stock_outs_are_neither_learned_nor_scored(tmp_path):
     assert scores.loc["all/all", "bias"] == pytest.approx(scores.loc["region/product", "bias"])
 
 
-def test_weekly_sales(tmp_path):
-    project = write_project(
-        tmp_path,
-        make_sales(regions=2, products=1, periods=60, freq="W-WED"),
-        SMALL + 'frequency = "week"\n',
-    )
+@pytest.mark.parametrize(
+    ("frequency", "freq", "periods", "days"),
+    [("week", "W-WED", 60, 14), ("month", "MS", 40, 60), ("quarter", "QS", 20, 180)],
+)
+def test_other_frequencies(tmp_path, frequency, freq, periods, days):
+    sales = make_sales(regions=2, products=2, periods=periods, freq=freq)
+    settings = TINY.replace("horizon_days = 14", f"horizon_days = {days}")
+    project = write_project(tmp_path, sales, f'{settings}frequency = "{frequency}"\n')
     found = backtest_demand(project, Silent())
-    assert set(found.scores["bucket"]) == {"1-2", "all"}
+    buckets = {bucket.name for bucket in build_buckets(FREQUENCIES[frequency], 2)}
+    assert set(found.scores["bucket"]) == {*buckets, "all"}
     table = forecast_demand(project, fit_demand(project, Silent(), backtest=found))
-    assert set(table["date"].dt.day_of_week) == {2}
+    assert table["date"].nunique() == 2
+    assert np.isfinite(table[["mean", *QUANTILE_NAMES]].to_numpy()).all()
+    sums = table.groupby(["date", "level"])["mean"].sum().unstack()
+    for level in sums:
+        np.testing.assert_allclose(sums[level], sums["all/all"])
+    if frequency == "week":
+        assert set(table["date"].dt.day_of_week) == {2}
+    else:
+        assert set(table["date"].dt.day) == {1}
+
+
+def test_choices_of_the_backtest_are_reported_with_their_reasons(backtest):
+    choices = backtest.choices
+    assert {
+        "reconciliation",
+        "blend of nodes",
+        "distribution of series",
+        "errors in common",
+    } <= set(choices["choice"])
+    assert not choices.isna().any().any()
+    weights = backtest.weights.groupby("bucket")["weight"]
+    assert weights.sum().to_numpy() == pytest.approx(1.0)
+    assert (backtest.weights["weight"] >= 0).all()
