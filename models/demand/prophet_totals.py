@@ -172,7 +172,7 @@ def _fit_region(
     table: pd.DataFrame, off: pd.DataFrame | None, arguments: dict[str, Any], seed: int
 ) -> str:
     """Fit one Prophet and return its JSON; runs in a worker process."""
-    with _quiet():
+    with quiet_prophet():
         from prophet import Prophet
         from prophet.serialize import model_to_json
 
@@ -183,7 +183,7 @@ def _fit_region(
 
 def _predict_region(text: str, dates: pd.Series) -> Floats:
     """Forecast from one Prophet's JSON; runs in a worker process."""
-    with _quiet():
+    with quiet_prophet():
         from prophet.serialize import model_from_json
 
         forecast = model_from_json(text).predict(pd.DataFrame({"ds": dates.to_numpy()}))
@@ -191,7 +191,7 @@ def _predict_region(text: str, dates: pd.Series) -> Floats:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_prophet() -> Iterator[None]:
     """Keep the libraries' progress, and their use of old pandas calls, out of the caller's log."""
     # Prophet complains while it is imported; cmdstanpy sets its own level at the first message.
     logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)

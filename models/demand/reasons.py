@@ -166,7 +166,7 @@ def split_block(block: TreeBlock, groups: Sequence[str], base: Floats) -> Floats
     if block.booster is None or not there.any():
         return found
     places = np.array([PARTS.index(group) for group in groups])
-    rows, scale = block.values[there], block.scale[there]
+    rows, scale = block.rows[there], block.scale[there]
     start = np.broadcast_to(base[:, None], there.shape)[there]
     made = np.zeros((len(rows), len(PARTS)))
     for first in range(0, len(rows), _BLOCK_ROWS):

@@ -8,7 +8,7 @@ with its own earlier forecasts in the lags, so that they can be asked again with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightgbm as lgb
 import numpy as np
@@ -41,7 +41,7 @@ class TreeBlock:
     weight : float
         Share of the member in the trees' mean; those of a step sum to one.
     features : tuple of str
-    values : float32 array of shape (n_series, n_block_steps, n_features)
+    rows : float32 array of shape (n_series, n_block_steps, n_features)
     scale : array of shape (n_series, n_block_steps)
         What the booster's answer is multiplied by to be units; 0 where nothing is forecast.
     booster : Booster or None
@@ -53,24 +53,31 @@ class TreeBlock:
     first_step: int
     weight: float
     features: tuple[str, ...]
-    values: Rows
+    rows: Rows
     scale: Floats
     booster: lgb.Booster | None
 
     @property
     def steps(self) -> slice:
         """The block's steps in the horizon."""
-        return slice(self.first_step, self.first_step + self.values.shape[1])
+        return slice(self.first_step, self.first_step + self.rows.shape[1])
 
-    def predict(self, values: Rows | None = None) -> Floats:
+    def take(self, chosen: Places) -> TreeBlock:
+        """Return the rows of some series; a position beyond the last is one the trees never saw."""
+        known = chosen < len(self.rows)
+        at = np.where(known, chosen, 0)
+        scale = np.where(known[:, None], self.scale[at], 0.0)
+        return replace(self, rows=self.rows[at], scale=scale)
+
+    def predict(self, rows: Rows | None = None) -> Floats:
         """Return the member's mean in units, shape (n_series, n_block_steps).
 
         Parameters
         ----------
-        values : float32 array, optional
+        rows : float32 array, optional
             Instead of the block's own, of the same shape.
         """
-        asked = self.values if values is None else values
+        asked = self.rows if rows is None else rows
         found = np.zeros(asked.shape[:2])
         there = self.scale > 0
         if self.booster is not None and there.any():
@@ -127,7 +134,7 @@ def build_blocks(
 
 def predict_trees(blocks: Sequence[TreeBlock], n_steps: int) -> Floats:
     """Return the mean of the tree members together, shape (n_series, n_steps), in units."""
-    found = np.zeros((len(blocks[0].values), n_steps))
+    found = np.zeros((len(blocks[0].rows), n_steps))
     for block in blocks:
         found[:, block.steps] += block.weight * block.predict()
     return found
