@@ -45,6 +45,13 @@ class Kind(StrEnum):
     promotion = "promotion"
 
 
+class Switch(StrEnum):
+    """On or off."""
+
+    on = "on"
+    off = "off"
+
+
 ProjectFile = Annotated[
     Path, typer.Option("--project", "-p", help="The project file.", show_default="almanac.toml")
 ]
@@ -176,6 +183,92 @@ def forecast(
     chosen = select_level(table, level)
     _write_table(chosen, out)
     terminal.say(f"wrote {len(chosen):,} rows to {out}")
+
+
+@app.command(rich_help_panel=MERCHANDISING)
+def why(
+    region: Annotated[str, typer.Option(help="Id of a region of any level; 'all' is the whole.")],
+    product: Annotated[str, typer.Option(help="Id of a product of any level.")] = "all",
+    date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="One date; else all.")
+    ] = None,
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Say what a forecast is made of: base, trend, season, price, promotion, holiday."""
+    from training.demand.why import (
+        describe_prophet,
+        describe_reasons,
+        explain_forecast,
+        explain_prophet,
+    )
+
+    terminal, loaded, day = _terminal(), _load(project), date and date.date()
+    terminal.say(describe_reasons(explain_forecast(loaded, region, product, day)))
+    prophet = explain_prophet(loaded, region, product, day)
+    if prophet is not None:
+        terminal.say(f"\n{describe_prophet(prophet)}")
+
+
+@app.command("what-if", rich_help_panel=MERCHANDISING)
+def what_if(
+    region: Annotated[str, typer.Option(help="Id of a region of any level; 'all' is the whole.")],
+    product: Annotated[str, typer.Option(help="Id of a product of any level.")],
+    price: Annotated[float | None, typer.Option(help="Price per unit.")] = None,
+    promotion: Annotated[Switch | None, typer.Option(help="A promotion: on or off.")] = None,
+    depth: Annotated[
+        float | None, typer.Option(help="Discount off the list price: 0.2 for 20 %.")
+    ] = None,
+    display: Annotated[float | None, typer.Option(help="As in the sales.")] = None,
+    mailer: Annotated[float | None, typer.Option(help="As in the sales.")] = None,
+    start: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First date.")
+    ] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last date, inclusive.")
+    ] = None,
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Set another price or promotion beside the plan: both with intervals, and the difference."""
+    from models.demand.plan_changes import Change
+    from training.demand.what_if import ask_scenario, describe_scenario
+
+    change = Change(
+        price=price,
+        is_promoted=None if promotion is None else promotion is Switch.on,
+        depth=depth,
+        display=display,
+        mailer=mailer,
+        first_date=start and start.date(),
+        last_date=end and end.date(),
+    )
+    _terminal().say(describe_scenario(ask_scenario(_load(project), region, product, change)))
+
+
+@app.command(rich_help_panel=MERCHANDISING)
+def stock(
+    out: Annotated[Path, typer.Option(help="FILE.csv or FILE.parquet.")],
+    region: Annotated[str | None, typer.Option(help="Only below this region.")] = None,
+    product: Annotated[str | None, typer.Option(help="Only below this product.")] = None,
+    allocate: Annotated[
+        float | None, typer.Option(help="Units of --product to share out over regions instead.")
+    ] = None,
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Write what to hold and order of each product in each region, or share out scarce units."""
+    _check_suffix(out)
+    if allocate is not None and product is None:
+        raise typer.BadParameter("--allocate needs --product, which the units are of")
+    from training.demand.stock_answers import make_advice, make_allocation
+    from training.recipes import RECIPES
+
+    terminal, loaded = _terminal(), _load(project)
+    _build_tables(loaded, terminal, RECIPES["demand"].tables(loaded))
+    if allocate is not None and product is not None:
+        table = make_allocation(loaded, allocate, product, region=region)
+    else:
+        table = make_advice(loaded, region=region, product=product)
+    _write_table(table, out)
+    terminal.say(f"wrote {len(table):,} rows to {out}")
 
 
 @app.command("send-times", rich_help_panel=CAMPAIGNS)
