@@ -92,11 +92,11 @@ class SamplePaths:
         )
         return np.maximum(drawn[:, :n_steps], np.float32(0.0))
 
-    def sum_horizon(self, n_paths: int = N_PATHS) -> Paths:
-        """Return each series' units over the whole horizon by path, shape (n_series, n_paths)."""
+    def sum_horizon(self, n_paths: int = N_PATHS, n_steps: int | None = None) -> Paths:
+        """Return each series' units over the horizon by path, shape (n_series, n_paths)."""
         totals = np.zeros((len(self.series), n_paths), np.float32)
         for block in iterate_blocks(len(self.series), count_block(self.n_steps, n_paths)):
-            totals[block] = self.draw(block, n_paths).sum(axis=1)
+            totals[block] = self.draw(block, n_paths, n_steps).sum(axis=1)
         return totals
 
 
