@@ -261,7 +261,8 @@ def test_a_shorter_horizon_is_the_start_of_the_longer(project, fitted):
     keys = ["level", "region_id", "product_id", "date"]
     both = short.merge(long, on=keys, suffixes=("", "_long"))
     assert len(both) == len(short) == len(long) * 5 / 14
-    np.testing.assert_array_equal(both["mean"], both["mean_long"])
+    for name in ("mean", *QUANTILE_NAMES):
+        np.testing.assert_array_equal(both[name], both[f"{name}_long"])
     with pytest.raises(NotEnoughData, match="this model forecasts 1 to 14"):
         forecast_demand(project, fitted, horizon_days=15)
 

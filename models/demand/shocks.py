@@ -234,8 +234,9 @@ def draw_paths(
         drawn = np.stack(
             [_draw(f"{level}|{labels[node]}", (n_steps + 1, half), seed) for node in drawn_nodes]
         )
-        mixed = np.float32(np.sqrt(passing)) * drawn[:, :-1]
-        mixed += np.float32(np.sqrt(lasting)) * drawn[:, -1:]
+        # The lasting shock is drawn first, so that a shorter horizon has the start of these paths.
+        mixed = np.float32(np.sqrt(passing)) * drawn[:, 1:]
+        mixed += np.float32(np.sqrt(lasting)) * drawn[:, :1]
         scores[there] += mixed[place]
     # A series outside some level lacks that level's share.
     scores /= np.sqrt(_explained(nodes, shocks, series))[:, None, None].astype(np.float32)
