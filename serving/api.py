@@ -18,6 +18,7 @@ from serving.metrics import Metrics
 from serving.openapi import build_openapi
 from serving.predictor import Predictor
 from serving.responses import respond
+from serving.scenario_endpoint import ScenarioEndpoint
 from serving.send_time_endpoint import Clock, SendTimeEndpoint
 from serving.settings import ServingSettings
 from serving.stock_endpoints import StockEndpoints
@@ -25,6 +26,7 @@ from serving.stock_endpoints import StockEndpoints
 ADDRESSES = {
     "send times": "POST /v1/send-times",
     "forecasts": "GET /v1/forecasts",
+    "scenarios": "POST /v1/forecasts/what-if",
     "levels of forecasts": "GET /v1/forecasts/levels",
     "stock advice": "GET /v1/stock-advice",
     "allocations": "POST /v1/allocations",
@@ -56,6 +58,7 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
     metrics = Metrics()
     send_times = SendTimeEndpoint(predictor, settings, metrics, clock)
     forecasts = ForecastEndpoints(predictor, metrics)
+    scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
     about = AboutEndpoints(predictor, metrics)
     routes = [
@@ -65,6 +68,7 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
         Route("/v1/stock-advice", stock.advice, methods=["GET"]),
         Route("/v1/allocations", stock.allocations, methods=["POST"]),
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
+        Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
         Route("/livez", about.livez, methods=["GET"]),
         Route("/readyz", about.readyz, methods=["GET"]),
         Route("/metrics", about.metrics_text, methods=["GET"]),

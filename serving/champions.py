@@ -9,10 +9,12 @@ from typing import Generic, Literal, TypeVar
 
 from features.errors import AlmanacError, ArtifactError, NotTrained
 from models.artifact import Artifact, load_published
+from models.demand.scenario_files import Scenarios
 from models.promotion.send_time import load_send_time
 from serving.forecasts import ForecastTable
 from serving.planning import Planning
 from serving.profiles import Profiles
+from serving.reasons import REASONS_FILE
 from serving.send_times import SendTimePredictor
 
 Kind = Literal["promotion", "demand"]
@@ -53,6 +55,8 @@ class Champions:
     states: tuple[ModelState, ...]
     planning: Champion[Planning] | None = None
     """Of the demand champion: stock advice and sample paths, as far as it has them."""
+    scenarios: Champion[Scenarios | None] | None = None
+    """Of the demand champion: rows to ask scenarios of; a None within where it has none."""
 
     @property
     def is_ready(self) -> bool:
@@ -74,11 +78,12 @@ def load_champions(published: Path, required: Sequence[str] = ()) -> Champions:
     """
     promotion, promotion_state = _load(published, "promotion", _read_promotion, required)
     both, demand_state = _load(published, "demand", _read_demand, required)
-    demand = planning = None
+    demand = planning = scenarios = None
     if both is not None:
         demand = Champion(both.version, both.digest, both.model[0])
         planning = Champion(both.version, both.digest, both.model[1])
-    return Champions(promotion, demand, (promotion_state, demand_state), planning)
+        scenarios = Champion(both.version, both.digest, both.model[2])
+    return Champions(promotion, demand, (promotion_state, demand_state), planning, scenarios)
 
 
 def _load(
@@ -105,8 +110,10 @@ def _read_promotion(artifact: Artifact) -> SendTimePredictor:
     return SendTimePredictor(load_send_time(artifact.files), profiles)
 
 
-def _read_demand(artifact: Artifact) -> tuple[ForecastTable, Planning]:
-    return ForecastTable(_file(artifact, "forecasts.parquet")), Planning(artifact.files)
+def _read_demand(artifact: Artifact) -> tuple[ForecastTable, Planning, Scenarios | None]:
+    files = artifact.files
+    table = ForecastTable(_file(artifact, "forecasts.parquet"), files.get(REASONS_FILE))
+    return table, Planning(files), Scenarios.from_files(files)
 
 
 def _file(artifact: Artifact, name: str) -> bytes:

@@ -18,6 +18,7 @@ from serving.spellings import (
     Count,
     CustomerId,
     Day,
+    Flag,
     Moment,
     Name,
     Probability,
@@ -182,6 +183,8 @@ class ForecastsQuery(Message):
     """Most rows in the page."""
     cursor: Annotated[str, Field(max_length=200)] | None = None
     """`next_cursor` of the page before."""
+    reasons: Flag = False
+    """Whether to say what each mean is made of."""
 
     @model_validator(mode="after")
     def _is_ordered(self) -> ForecastsQuery:
@@ -193,6 +196,25 @@ class ForecastsQuery(Message):
     def probabilities(self) -> tuple[float, ...]:
         """The quantiles asked for, ascending, each once."""
         return tuple(sorted({float(part) for part in self.quantiles.split(",")}))
+
+
+class Reasons(Message):
+    """What a mean is made of, in units; the parts sum to it."""
+
+    base: float
+    """Mean of all the sales so far."""
+    trend: float
+    """Where the recent sales stand against that."""
+    season: float
+    """Time of the week and of the year."""
+    price: float
+    promotion: float
+    """Promotion, discount, display, mailer."""
+    holiday: float
+    regressors: float
+    """Columns of the project's own."""
+    other_models: float
+    """What the models without drivers, and the agreement of levels, add."""
 
 
 class Forecast(Message):
@@ -215,6 +237,8 @@ class Forecast(Message):
     """What made it."""
     evidence: str
     """What it rests on, in words."""
+    reasons: Reasons | None = None
+    """Only if they were asked for."""
 
 
 class Forecasts(Message):

@@ -35,7 +35,8 @@ def write_csv(forecasts: Sequence[Forecast], quantiles: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     names = [quantile_column(probability) for probability in quantiles]
-    writer.writerow([*COLUMNS_BEFORE, *names, *COLUMNS_AFTER])
+    parts = [f"reason_{part}" for part in (forecasts[0].reasons or {})] if forecasts else []
+    writer.writerow([*COLUMNS_BEFORE, *names, *COLUMNS_AFTER, *parts])
     for row in forecasts:
         writer.writerow(
             [
@@ -50,6 +51,7 @@ def write_csv(forecasts: Sequence[Forecast], quantiles: Sequence[str]) -> bytes:
                 *row.quantiles.values(),
                 defuse(row.model),
                 defuse(row.evidence),
+                *(row.reasons or {}).values(),
             ]
         )
     return text.getvalue().encode()

@@ -36,12 +36,18 @@ class ForecastEndpoints:
         query = ForecastQuery(
             asked.region, asked.product, asked.level, asked.from_date, asked.to_date
         )
-        # A cursor holds for the same filters and quantiles; the limit may change between pages.
-        spelling = repr((query, asked.probabilities))
+        # A cursor holds for the same filters and columns; the limit may change between pages.
+        spelling = repr((query, asked.probabilities, asked.reasons))
         with as_problems():
             demand = self.predictor.demand
             row = decode_cursor(asked.cursor, spelling, demand.digest) if asked.cursor else 0
-            page = demand.model.find(query, asked.probabilities, limit=asked.limit, from_row=row)
+            page = demand.model.find(
+                query,
+                asked.probabilities,
+                limit=asked.limit,
+                from_row=row,
+                has_reasons=asked.reasons,
+            )
         self.metrics.count_forecasts(len(page.forecasts))
         headers = {"X-Model-Version": demand.version, "Vary": "Accept"}
         cursor = None

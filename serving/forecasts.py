@@ -12,6 +12,7 @@ import numpy as np
 
 from features.errors import AlmanacError
 from serving.names import nearest
+from serving.reasons import read_reasons
 from serving.series import LEVEL, PRODUCT, REGION, read_series
 
 
@@ -34,7 +35,11 @@ class ForecastQuery:
     last_date: date | None = None
 
 
-class Forecast(msgspec.Struct, frozen=True):
+class NotExplained(AlmanacError):
+    """The published model holds no reasons; the message says what to do."""
+
+
+class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
     """Units of one product in one region and period; quantiles by probability, as text.
 
     A Struct, as thousands are made in a second: a frozen dataclass costs ten times as much.
@@ -51,6 +56,7 @@ class Forecast(msgspec.Struct, frozen=True):
     quantiles: dict[str, float]
     model: str
     evidence: str
+    reasons: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,8 @@ class ForecastTable:
     ----------
     content : bytes
         `forecasts.parquet` of a published demand model.
+    reasons : bytes, optional
+        Its `reasons.parquet`.
 
     Raises
     ------
@@ -87,8 +95,9 @@ class ForecastTable:
         If it is not what the demand model publishes.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, reasons: bytes | None = None) -> None:
         self._series = read_series(content)
+        self._reasons = None if reasons is None else read_reasons(reasons, self._series)
         series = self._series
         self._first = series.dates[series.starts[:-1]]
         self._last = series.dates[series.starts[1:] - 1]
@@ -104,7 +113,13 @@ class ForecastTable:
         return len(self._series)
 
     def find(
-        self, query: ForecastQuery, quantiles: tuple[float, ...], *, limit: int, from_row: int = 0
+        self,
+        query: ForecastQuery,
+        quantiles: tuple[float, ...],
+        *,
+        limit: int,
+        from_row: int = 0,
+        has_reasons: bool = False,
     ) -> Page:
         """Look up one page.
 
@@ -118,15 +133,24 @@ class ForecastTable:
             Most rows in the page; >= 1.
         from_row : int
             `next_row` of the page before.
+        has_reasons : bool
+            Whether to say what each mean is made of.
 
         Raises
         ------
+        NotExplained
+            If reasons are asked for and were not published.
         NotForecast
             If a name is not known, or no row fits.
         NotPublished
             If one of `quantiles` was not published.
         """
         columns = self._quantile_columns(quantiles)
+        if has_reasons and self._reasons is None:
+            raise NotExplained(
+                "the published model holds no reasons, as it has too many series or is an older "
+                "one; ask `almanac why`, or train and promote again"
+            )
         starts = self._series.starts
         rows: list[int] = []
         for at in self._candidates(query, from_row).tolist():
@@ -138,7 +162,10 @@ class ForecastTable:
         if not rows:
             raise NotForecast(self._describe_range())
         next_row = rows[limit] if len(rows) > limit else None
-        return Page(self._read(np.asarray(rows[:limit]), columns), next_row)
+        page = self._read(np.asarray(rows[:limit]), columns)
+        if has_reasons:
+            page = self._explain(page, np.asarray(rows[:limit]))
+        return Page(page, next_row)
 
     @cached_property
     def levels(self) -> list[Level]:
@@ -227,6 +254,14 @@ class ForecastTable:
                 text("evidence"),
             )
         )
+
+    def _explain(self, page: list[Forecast], rows: np.ndarray) -> list[Forecast]:
+        reasons = self._reasons or {}
+        parts = zip(*(values[rows].tolist() for values in reasons.values()), strict=True)
+        return [
+            msgspec.structs.replace(one, reasons=dict(zip(reasons, values, strict=True)))
+            for one, values in zip(page, parts, strict=True)
+        ]
 
     def _describe_range(self) -> str:
         return (

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving import contract, stock_contract
+from serving import contract, scenario_contract, stock_contract
 from serving.problems import MEDIA_TYPE as PROBLEM_TYPE
 from serving.problems import Kind
 
@@ -20,6 +20,8 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (contract.SendTimes, "validation"),
     (contract.Forecasts, "validation"),
     (contract.ForecastLevels, "validation"),
+    (scenario_contract.ScenarioRequest, "validation"),
+    (scenario_contract.WhatIf, "validation"),
     (stock_contract.StockAdvicePage, "validation"),
     (stock_contract.AllocationRequest, "validation"),
     (stock_contract.Allocation, "validation"),
@@ -92,8 +94,32 @@ def _paths() -> dict[str, Any]:
                 "forecasts",
                 "Forecasts of units by region and product",
                 {"200": _page("One page of forecasts.", contract.Forecasts, CSV)},
-                (Kind.NOT_FORECAST, Kind.NOT_ACCEPTABLE, Kind.INVALID, Kind.NOT_LOADED),
+                (
+                    Kind.NOT_FORECAST,
+                    Kind.NOT_ACCEPTABLE,
+                    Kind.NOT_PLANNED,
+                    Kind.INVALID,
+                    Kind.NOT_LOADED,
+                ),
                 parameters=_parameters(contract.ForecastsQuery),
+            )
+        },
+        "/v1/forecasts/what-if": {
+            "post": _operation(
+                "whatIf",
+                "Another price or promotion beside the plan",
+                {"200": _answers("Both, and the difference.", {JSON: scenario_contract.WhatIf})},
+                (
+                    Kind.BAD_JSON,
+                    Kind.NOT_FORECAST,
+                    Kind.NOT_ACCEPTABLE,
+                    Kind.NOT_PLANNED,
+                    Kind.TOO_LARGE,
+                    Kind.WRONG_MEDIA_TYPE,
+                    Kind.INVALID,
+                    Kind.NOT_LOADED,
+                ),
+                body=scenario_contract.ScenarioRequest,
             )
         },
         "/v1/forecasts/levels": {

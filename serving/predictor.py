@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from features.errors import NotTrained
+from models.demand.scenario_files import Scenarios
 from serving.champions import Champion, Champions, load_champions
 from serving.forecasts import ForecastTable
 from serving.planning import Planning
@@ -83,6 +84,20 @@ class Predictor:
             If no demand model is loaded.
         """
         champion = self.champions.planning
+        if champion is None:
+            raise NotTrained("no demand model is loaded; /readyz says why")
+        return champion
+
+    @property
+    def scenarios(self) -> Champion[Scenarios | None]:
+        """The demand champion's rows for scenarios; None within where it has none.
+
+        Raises
+        ------
+        NotTrained
+            If no demand model is loaded.
+        """
+        champion = self.champions.scenarios
         if champion is None:
             raise NotTrained("no demand model is loaded; /readyz says why")
         return champion

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from features.errors import NotTrained
 from serving.bodies import JSON
 from serving.cursors import BadCursor
-from serving.forecasts import NotForecast, NotPublished
+from serving.forecasts import NotExplained, NotForecast, NotPublished
 from serving.planning import NotPlanned, OverlappingRegions, UnknownNode
 from serving.problems import Fault, Kind, Problem
 
@@ -44,7 +44,7 @@ def as_problems() -> Iterator[None]:
         yield
     except NotTrained as error:
         raise Problem(Kind.NOT_LOADED, _sentence(error), headers={"Retry-After": "30"}) from None
-    except NotPlanned as error:
+    except (NotPlanned, NotExplained) as error:
         raise Problem(Kind.NOT_PLANNED, _sentence(error)) from None
     except OverlappingRegions as error:
         fault = Fault(str(error), pointer=error.place)

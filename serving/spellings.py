@@ -57,6 +57,10 @@ Quantiles = Annotated[
     _spelt(QUANTILES, "must be probabilities with commas between, such as 0.1,0.5,0.9"),
     Field(json_schema_extra={"pattern": f"^{QUANTILES}$"}),
 ]
+Flag = Annotated[
+    bool,
+    _spelt("true|false", "must be true or false", lambda text: text == "true"),
+]
 Count = Annotated[int, _spelt(r"[0-9]{1,9}", "must be a whole number", int)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]

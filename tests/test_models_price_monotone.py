@@ -74,10 +74,9 @@ def panel(tmp_path_factory) -> Panel:
     return load_panel(project)
 
 
-@pytest.mark.parametrize("is_scaled", [False, True])
-def test_the_recursive_step_never_rises_with_price(panel, is_scaled):
+def test_the_recursive_step_never_rises_with_price(panel):
     matrix = StepMatrix(panel, panel.origin_period, 7)
-    model = RecursiveDemand(rounds=60, min_rows_in_leaf=5, is_scaled=is_scaled).fit(matrix)
+    model = RecursiveDemand(rounds=60, min_rows_in_leaf=5).fit(matrix)
     values, _ = model.trace(StepMatrix(panel, panel.origin_period, 7), 7, np.arange(4))
     rows = np.repeat(values.reshape(-1, values.shape[2]), 40, axis=0)
     factor = np.tile(np.linspace(0.4, 1.8, 40, dtype=np.float32), len(rows) // 40)

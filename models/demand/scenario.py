@@ -17,9 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.errors import InvalidRequest, UnknownName
-from features.region.hierarchy import Hierarchy
-from features.schema import ALL
+from features.errors import InvalidRequest
+from models.demand.assortment import find_below
 from models.demand.marginals import KNOTS, read_quantiles
 from models.demand.plan_changes import Change, change_rows, find_steps, find_unplanned
 from models.demand.plan_ranges import Ranges, describe_outside
@@ -78,7 +77,7 @@ class WhatIf:
     warnings: tuple[str, ...]
 
 
-def find_below(paths: SamplePaths, region: str, product: str) -> Places:
+def find_series(paths: SamplePaths, region: str, product: str) -> Places:
     """Return the positions of the series at or below a region and a product of any level.
 
     Raises
@@ -88,8 +87,8 @@ def find_below(paths: SamplePaths, region: str, product: str) -> Places:
     InvalidRequest
         If nothing is forecast for the two together.
     """
-    is_here = _lies_below(paths.regions, paths.series["region_id"], region, "region")
-    is_this = _lies_below(paths.products, paths.series["product_id"], product, "product")
+    is_here = find_below(paths.series["region_id"], paths.regions, region, "region")
+    is_this = find_below(paths.series["product_id"], paths.products, product, "product")
     found = np.flatnonzero(is_here & is_this)
     if not len(found):
         raise InvalidRequest(
@@ -220,12 +219,3 @@ def _warn(
     if not found and (ratio == 1.0).all() and change != Change():
         found.append("the trees see no difference between this and the plan")
     return tuple(found)
-
-
-def _lies_below(tree: Hierarchy, ids: pd.Series, node: str, kind: str) -> npt.NDArray[np.bool_]:
-    if node == ALL:
-        return np.ones(len(ids), bool)
-    if node not in tree.level_of:
-        raise UnknownName(kind, node, tree.level_of)
-    inside = (tree.paths == node).any(axis=1)
-    return np.asarray(inside.reindex(ids).fillna(value=False).to_numpy(bool))

@@ -8,7 +8,7 @@ from features.project import Project
 from models.artifact import load_published
 from models.demand.plan_changes import Change
 from models.demand.sample_paths import keep_paths
-from models.demand.scenario import WhatIf, find_below, run_scenario
+from models.demand.scenario import WhatIf, find_series, run_scenario
 from models.demand.scenario_files import Scenarios
 from training.demand.explanations import order_series, read_scenario_rows
 from training.demand.why import remake
@@ -37,11 +37,11 @@ def ask_scenario(project: Project, region: str, product: str, change: Change) ->
     _, artifact = load_published(project.workspace.published, "demand")
     published = Scenarios.from_files(artifact.files)
     if published is not None:
-        chosen = find_below(published.paths, region, product)
+        chosen = find_series(published.paths, region, product)
         return run_scenario(published.paths, published.read(chosen), change)
     panel, model, made = remake(project, artifact.files)
     paths = keep_paths(panel, made, model.calibration.shocks, model.calibration.seed)
-    chosen = find_below(paths, region, product)
+    chosen = find_series(paths, region, product)
     rows = read_scenario_rows(panel, model, made, order_series(made)[chosen], chosen)
     return run_scenario(paths, rows, change)
 

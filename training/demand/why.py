@@ -18,7 +18,7 @@ from models.demand.model import DemandModel
 from models.demand.prophet_reasons import COMPONENTS
 from models.demand.reasons import PARTS, WORDS
 from models.demand.sample_paths import keep_paths
-from models.demand.scenario import find_below
+from models.demand.scenario import find_series
 from training.demand.explanations import PROPHET_FILE, REASONS_FILE, order_series, reason_nodes
 from training.demand.steps import load_panel
 from training.recipes import FORECASTS_FILE
@@ -59,7 +59,7 @@ def explain_forecast(
     else:
         panel, model, made = remake(project, artifact.files)
         paths = keep_paths(panel, made, model.calibration.shocks, model.calibration.seed)
-        series = order_series(made)[find_below(paths, region, product)]
+        series = order_series(made)[find_series(paths, region, product)]
         reasons = reason_nodes(panel, model, made, series)
     own = _select(reasons, region, product).drop(columns=["level", *_KEYS])
     table = asked[["date", "mean"]].assign(date=pd.to_datetime(asked["date"]))
