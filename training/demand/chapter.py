@@ -21,6 +21,7 @@ from training.chapters import (
 from training.demand.choices_chapter import write_choices
 from training.demand.plots import sort_buckets, sort_levels
 from training.demand.scores import EVERY
+from training.demand.stock_chapter import write_stock
 from training.findings import (
     PUBLISHED,
     compare_wape,
@@ -67,6 +68,7 @@ def write_demand_chapter(tables: Tables, *, periods: str, rng: np.random.Generat
             ("What the trees split by, and gained from; not what causes demand.",),
         ),
         *write_choices(tables, periods),
+        *write_stock(tables.get("stock_policies")),
         Section("Notes and limits", (*_read_notes(tables), *_LIMITS)),
     ]
     return Chapter(

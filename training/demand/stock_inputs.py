@@ -74,11 +74,11 @@ class Rules:
         holding = self.days if self.holding_cost is None else self.holding_cost
         order = self.settings.order_cost
         if self.lost_margin is not None:
-            return Costs(self.lost_margin, holding, order), "by the costs of [stock]"
+            return Costs(self.lost_margin, holding, order), "that of the costs of [stock]"
         level = DEFAULT_SERVICE_LEVEL if self.service_level is None else self.service_level
         margin = holding * self.review_periods * level / (1.0 - level)
         unit = "money of [stock]" if self.holding_cost else "units held for a day"
-        words = f"in {unit}; a lost unit costs {margin:g}, which makes {level:g} the critical ratio"
+        words = f"{unit}; a lost unit costs {margin:g}, which makes {level:g} the critical ratio"
         return Costs(margin, holding, order), words
 
 
