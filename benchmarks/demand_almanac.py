@@ -17,8 +17,8 @@ from features.schema import TABLES
 
 MODEL = "almanac"
 DAYS = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "quarter": 365.25 / 4}
-CALIBRATING_SHARE = 3
-"""One origin in three of a backtest only calibrates: so many more are asked for."""
+CALIBRATING = 4
+"""Earlier origins that only teach blend, reconciliation and intervals."""
 
 
 def run_almanac(dataset: Dataset, threads: int = 1) -> pd.DataFrame:
@@ -57,8 +57,7 @@ def _write_project(dataset: Dataset, folder: Path, threads: int) -> Path:
         if name == "regions" and dataset.country:
             frame = frame.assign(country=dataset.country)
         frame.to_parquet(folder / f"{name}.parquet", index=False)
-    # a scored origin needs calibrating ones before it: n of 3n/2 are scored
-    origins = -(-dataset.n_origins * CALIBRATING_SHARE // (CALIBRATING_SHARE - 1))
+    origins = dataset.n_origins + CALIBRATING
     canonical = {column.name for column in TABLES["sales"].columns}
     own = [name for name in dataset.known_ahead if name not in canonical]
     regressors = ", ".join(f'{name} = "{name}"' for name in own)

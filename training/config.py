@@ -22,6 +22,8 @@ class LightGBMSettings(Settings):
 class DemandLightGBMSettings(LightGBMSettings):
     """What the trees of demand are fitted with."""
 
+    rounds: int = Field(default=100, ge=1)
+    learning_rate: float = Field(default=0.08, gt=0.0, le=1.0)
     is_power_tuned: bool = True
     """Whether `tweedie_power` is chosen on what lies before the first origin of the backtest."""
 

@@ -23,9 +23,6 @@ class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     rounds, learning_rate, leaves, min_rows_in_leaf, tweedie_power : as in `LightGBMDemand`
-    is_scaled : bool
-        Learn units ÷ the series' recent level instead of units: needed where series trend, as
-        trees cannot go beyond what they saw, and where sizes differ by orders of magnitude.
     max_rows : int
         Training rows; periods are drawn if there are more, the newest always among them.
     seed, threads : int, int
@@ -34,13 +31,12 @@ class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        rounds: int = 150,
-        learning_rate: float = 0.06,
+        rounds: int = 100,
+        learning_rate: float = 0.08,
         leaves: int = 31,
         min_rows_in_leaf: int = 40,
         tweedie_power: float = 1.2,
-        is_scaled: bool = False,
-        max_rows: int = 200_000,
+        max_rows: int = 100_000,
         seed: int = 7,
         threads: int = 1,
     ) -> None:
@@ -49,7 +45,6 @@ class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
         self.leaves = leaves
         self.min_rows_in_leaf = min_rows_in_leaf
         self.tweedie_power = tweedie_power
-        self.is_scaled = is_scaled
         self.max_rows = max_rows
         self.seed = seed
         self.threads = threads
@@ -164,10 +159,11 @@ class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
     def _rows(
         self, matrix: StepMatrix, period: int, series: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return features and what the forecast is multiplied by: the level if scaled, else 1."""
+        """Return features, units in multiples of the series' recent level, and that level.
+
+        Trees cannot go beyond what they saw, and sizes differ by orders of magnitude.
+        """
         values = matrix.build(period, series)
-        if not self.is_scaled:
-            return values, np.ones(len(values), np.float32)
         level = matrix.level(period)[series]
         units = [place for place, name in enumerate(matrix.names) if name.startswith("units_")]
         values[:, units] /= level[:, None]
