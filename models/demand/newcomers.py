@@ -164,7 +164,9 @@ def _mix(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     found = np.empty(values.shape[1:], np.float32)
     for step, places in enumerate(order):
         reached = np.cumsum(each[places])
-        found[step] = np.interp(PROBABILITIES, reached / reached[-1], pooled[step])
+        # A value stands for the middle of its mass: half of it lies below.
+        middle = (reached - each[places] / 2) / reached[-1]
+        found[step] = np.interp(PROBABILITIES, middle, pooled[step])
     return found
 
 
