@@ -96,7 +96,9 @@ def fit_errors(errors: Floats, scale: Floats) -> ErrorModel:
     typical = np.median(squares.sum(axis=1)[count > 0] / count[count > 0] / scale[count > 0] ** 2)
     prior = 10.0
     variance = (prior * typical * scale**2 + squares.sum(axis=1)) / (prior + count)
-    return ErrorModel(np.maximum(variance, 1e-12), np.where(known, errors, 0.0))
+    # Four bytes are what is kept of an error, so that a model read from its files agrees.
+    kept = np.where(known, errors, 0.0).astype(np.float32).astype(np.float64)
+    return ErrorModel(np.maximum(variance, 1e-12), kept)
 
 
 def reconcile(
