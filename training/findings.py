@@ -77,7 +77,8 @@ def compare_wape(
     """
     rows = _take_finest(forecasts)
     wapes = _score_models(rows)
-    baseline = min(DEMAND_BASELINES, key=lambda name: wapes[name])
+    there = [name for name in DEMAND_BASELINES if name in wapes]
+    baseline = min(there, key=lambda name: wapes[name])
     if not wapes[baseline] > 0:
         return WapeGain(wapes[PUBLISHED], 0.0, baseline, *(float("nan"),) * 3)
     error = [_tabulate(rows[rows["model"] == name], "error") for name in (PUBLISHED, baseline)]
@@ -109,7 +110,8 @@ def score_regions(forecasts: pd.DataFrame) -> pd.DataFrame:
     """
     rows = _take_finest(forecasts)
     wapes = _score_models(rows)
-    baseline = min(DEMAND_BASELINES, key=lambda name: wapes[name])
+    there = [name for name in DEMAND_BASELINES if name in wapes]
+    baseline = min(there, key=lambda name: wapes[name])
     sums = rows.groupby(["model", "region"], sort=True)[["units", "error", "signed"]].sum()
     own, other = sums.loc[PUBLISHED], sums.loc[baseline]
     sold = own["units"].where(own["units"] > 0)
