@@ -11,19 +11,27 @@ from training.gates import check_above, check_at_most, judge_demand, judge_promo
 
 
 def demand_scores(
-    *, wape: float = 0.8, bias: float = 0.02, coverage_80: float = 0.81, coverage_95: float = 0.94
+    *,
+    wape: float = 0.8,
+    pinball: float = 0.25,
+    bias: float = 0.02,
+    coverage_80: float = 0.81,
+    coverage_95: float = 0.94,
 ) -> pd.DataFrame:
     """Scores at two levels; the total would pass anything, the finest level is as asked."""
-    own = {"wape": wape, "bias": bias, "coverage_80": coverage_80, "coverage_95": coverage_95}
+    own = {
+        "wape": wape, "pinball": pinball, "bias": bias, "coverage_80": coverage_80,
+        "coverage_95": coverage_95,
+    }  # fmt: skip
     fine = {"level": "store/category", "bucket": "all", "n_rows": 1000}
     coarse = {"level": "all/all", "bucket": "all", "n_rows": 10}
-    perfect = {"wape": 0.0, "bias": 0.0, "coverage_80": 0.8, "coverage_95": 0.95}
+    perfect = {"wape": 0.0, "pinball": 0.0, "bias": 0.0, "coverage_80": 0.8, "coverage_95": 0.95}
     return pd.DataFrame(
         [
             {"model": "almanac", **fine, **own},
             {"model": "almanac", **fine, **perfect, "bucket": "1-7"},
-            {"model": "seasonal_naive", **fine, **own, "wape": 1.2},
-            {"model": "seasonal_mean", **fine, **own, "wape": 1.0},
+            {"model": "seasonal_naive", **fine, **own, "wape": 1.2, "pinball": 0.4},
+            {"model": "seasonal_mean", **fine, **own, "wape": 1.0, "pinball": 0.3},
             {"model": "almanac", **coarse, **perfect},
             {"model": "seasonal_naive", **coarse, **perfect},
             {"model": "seasonal_mean", **coarse, **perfect},
@@ -40,6 +48,7 @@ def failed(verdict) -> list[str]:
     [
         (demand_scores(), []),
         (demand_scores(wape=1.01), ["wape"]),
+        (demand_scores(pinball=0.31), ["pinball"]),
         (demand_scores(bias=-0.06), ["bias"]),
         (demand_scores(coverage_80=0.74), ["coverage_80"]),
         (demand_scores(coverage_95=0.89), ["coverage_95"]),
