@@ -22,6 +22,7 @@ from models.promotion.send_time import LightGBMSendTime, SendTimeModel
 from serving.api import build_api
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
+from tests.scenario_project import Published, publish_scenarios
 
 N_CUSTOMERS = 240
 ZONES = ("America/New_York", "Europe/Berlin", "Asia/Kolkata", None)
@@ -156,6 +157,12 @@ def published(
     publish(folder, "promotion", {**send_time_model.to_files(), **profile_files})
     publish(folder, "demand", {"forecasts.parquet": forecast_file})
     return folder
+
+
+@pytest.fixture(scope="session")
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """A small demand champion with planned prices and promotions; do not write into it."""
+    return publish_scenarios(tmp_path_factory.mktemp("champion"))
 
 
 NOW = datetime(2026, 11, 4, 15, 30, 20, tzinfo=UTC)  # a Wednesday
