@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+import almanac
 from features.door.tables import build_tables
 from features.errors import InvalidRequest, NotTrained, UnknownName
 from features.progress import Silent
@@ -262,6 +264,26 @@ def test_scarce_units_are_shared_out_whole(trained):
     assert (table["expected_sales"] <= table["on_hand"] + table["units"] + 1e-9).all()
     with pytest.raises(InvalidRequest, match="0 or more"):
         make_allocation(project, -1.0, "product & 1")
+
+
+def test_the_command_writes_advice_and_allocations(trained):
+    project, _ = trained
+    folder, runner = project.path.parent, CliRunner()
+
+    def run(*words: str):
+        return runner.invoke(almanac.app, ["stock", "--project", str(project.path), *words])
+
+    done = run("--out", str(folder / "advice.csv"), "--region", "store <0>")
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(folder / "advice.csv")
+    assert len(table) == 3
+    assert table["reason"].str.startswith("lead time").all()
+    chosen = ("--product", "product & 1", "--allocate", "90")
+    done = run("--out", str(folder / "shares.parquet"), *chosen)
+    assert done.exit_code == 0, done.output
+    assert pd.read_parquet(folder / "shares.parquet")["units"].sum() == pytest.approx(90.0)
+    assert run("--out", str(folder / "x.csv"), "--allocate", "90").exit_code == 2
+    assert run("--out", str(folder / "x.txt")).exit_code == 2
 
 
 def test_a_champion_without_paths_says_train_again(trained, tmp_path):
