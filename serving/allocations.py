@@ -11,7 +11,7 @@ from serving.planning import Demand, Planning
 from serving.problems import Fault, Kind, Problem
 from serving.stock_contract import AllocationRequest, RegionBounds
 
-MAX_PACKS = 1_000_000
+MAX_PACKS = 2_000_000
 """Packs that one request may weigh against each other."""
 
 
@@ -60,8 +60,8 @@ def _read_offer(asked: AllocationRequest, demand: Demand) -> Offer:
 
 
 def _check_packs(demand: Demand, offer: Offer) -> None:
-    needed = np.ceil(demand.units.max(axis=1) / offer.pack_size).sum()
-    needed += offer.minimum.sum() / offer.pack_size
+    useful = np.maximum(demand.units.max(axis=1), offer.minimum)
+    needed = np.ceil(np.minimum(useful, offer.supply) / offer.pack_size).sum()
     if needed > MAX_PACKS:
         detail = f"makes {needed:.0f} packs to weigh, more than {MAX_PACKS}; use larger packs"
         fault = Fault(detail, pointer="#/pack_size")
