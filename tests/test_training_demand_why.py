@@ -95,10 +95,17 @@ def test_without_files_the_same_is_worked_out(champion, bare):
 
 
 def test_many_series_are_left_out_with_a_note(champion, monkeypatch):
-    monkeypatch.setattr(explanations, "MAX_ROWS", 50)  # four series of 14 periods are 56 rows
+    monkeypatch.setattr(explanations, "MAX_REASON_ROWS", 50)  # four series of 14 periods are 56
+    found = explanations.explain_demand(champion.panel, champion.model, champion.made)
+    assert set(found.files) == {"scenario_rows.parquet", "scenario.json"}
+    assert found.notes == (
+        "4 series × 14 periods are more than 50: reasons are not published; almanac why works "
+        "them out",
+    )
+    monkeypatch.setattr(explanations, "MAX_ROWS", 55)
     found = explanations.explain_demand(champion.panel, champion.model, champion.made)
     assert found.files == {}
-    assert "almanac why and almanac what-if work them out when asked" in found.notes[0]
+    assert "almanac what-if makes them" in found.notes[1]
 
 
 @pytest.fixture(scope="module")

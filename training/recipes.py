@@ -43,7 +43,7 @@ def _train_demand(project: Project, progress: Progress) -> Trained:
     made, newcomers = model.make(panel)
     model.tabulate(panel, made, newcomers).to_parquet(content, index=False)
     stock = decide_stock(project, panel, model, made, backtest)
-    explained = explain_demand(panel, model, made)
+    explained = explain_demand(panel, model, made, threads=project.settings.threads)
     tables = _demand_tables(backtest, (*stock.notes, *explained.notes))
     chosen = backtest.fold_scores[backtest.fold_scores["model"] == "almanac"]
     return Trained(

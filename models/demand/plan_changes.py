@@ -23,6 +23,8 @@ Mask = npt.NDArray[np.bool_]
 PRICE, INDEX, DEPTH = "price_planned", "price_index", "depth_planned"
 FLAG, DISPLAY, MAILER = "is_promoted_planned", "display_planned", "mailer_planned"
 TABLE_ON, TABLE_DEPTH = "promotion_is_on", "promotion_depth"
+PROMOTED = {FLAG, TABLE_ON, DEPTH}
+"""Columns that a promotion shows in."""
 _NO_PROMOTION = {
     TABLE_ON: 0.0, TABLE_DEPTH: 0.0, "promotion_days_since_start": np.nan,
     "promotion_days_to_end": np.nan, "promotion_is_on_until_7d": 0.0,
@@ -116,13 +118,12 @@ def find_unplanned(change: Change, features: Sequence[str]) -> tuple[str, ...]:
     ):
         if value is not None and not set(columns) & set(features):
             found.append(f"{name} is not planned: list it in [demand] known_ahead")
-    can_promote = {FLAG, TABLE_ON, DEPTH, PRICE} & set(features)
-    if change.is_promoted is not None and not {FLAG, TABLE_ON, DEPTH} & set(features):
+    if change.is_promoted is not None and not PROMOTED & set(features):
         found.append(
             "promotions are not planned: give a table of promotions, or list is_promoted in "
             "[demand] known_ahead"
         )
-    if change.depth is not None and not can_promote:
+    if change.depth is not None and not {DEPTH, TABLE_DEPTH, PRICE} & set(features):
         found.append(
             "depth is not planned: list price and base_price in [demand] known_ahead, or give a "
             "table of promotions with discounts"

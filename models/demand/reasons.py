@@ -129,7 +129,14 @@ def find_base(panel: Panel, series: npt.NDArray[np.int64] | None = None) -> Floa
     return np.asarray(np.where(np.isfinite(own), np.maximum(own, _FLOOR), _FLOOR))
 
 
-def explain_series(panel: Panel, blocks: Sequence[TreeBlock], mean: Floats, base: Floats) -> Floats:
+def explain_series(
+    panel: Panel,
+    blocks: Sequence[TreeBlock],
+    mean: Floats,
+    base: Floats,
+    *,
+    threads: int = 1,
+) -> Floats:
     """Split the published mean of series into `PARTS`.
 
     Parameters
@@ -143,6 +150,8 @@ def explain_series(panel: Panel, blocks: Sequence[TreeBlock], mean: Floats, base
         As published.
     base : array of shape (n_known,)
         From `find_base`.
+    threads : int
+        Of TreeSHAP.
 
     Returns
     -------
@@ -153,13 +162,15 @@ def explain_series(panel: Panel, blocks: Sequence[TreeBlock], mean: Floats, base
     regressors = find_regressors(panel)
     for block in blocks:
         groups = [find_group(name, regressors, panel.frequency) for name in block.features]
-        made = split_block(block, groups, base)
+        made = split_block(block, groups, base, threads=threads)
         parts[: len(made), block.steps] += block.weight * made
     parts[..., PARTS.index(OTHER)] = mean - parts.sum(axis=-1)
     return parts
 
 
-def split_block(block: TreeBlock, groups: Sequence[str], base: Floats) -> Floats:
+def split_block(
+    block: TreeBlock, groups: Sequence[str], base: Floats, *, threads: int = 1
+) -> Floats:
     """Return the parts of what one member says, shape (n_series, n_block_steps, n_parts)."""
     found = np.zeros((*block.scale.shape, len(PARTS)))
     there = block.scale > 0
@@ -171,7 +182,7 @@ def split_block(block: TreeBlock, groups: Sequence[str], base: Floats) -> Floats
     made = np.zeros((len(rows), len(PARTS)))
     for first in range(0, len(rows), _BLOCK_ROWS):
         some = slice(first, first + _BLOCK_ROWS)
-        shap = np.asarray(block.booster.predict(rows[some], pred_contrib=True, num_threads=1))
+        shap = np.asarray(block.booster.predict(rows[some], pred_contrib=True, num_threads=threads))
         total = scale[some] * np.exp(shap.sum(axis=1))
         for place in np.unique(places):
             made[some, place] = shap[:, :-1][:, places == place].sum(axis=1)

@@ -20,7 +20,13 @@ import pandas as pd
 from features.errors import InvalidRequest
 from models.demand.assortment import find_below
 from models.demand.marginals import KNOTS, read_quantiles
-from models.demand.plan_changes import Change, change_rows, find_steps, find_unplanned
+from models.demand.plan_changes import (
+    PROMOTED,
+    Change,
+    change_rows,
+    find_steps,
+    find_unplanned,
+)
 from models.demand.plan_ranges import Ranges, describe_outside
 from models.demand.quantiles import QUANTILES, find_interval
 from models.demand.sample_paths import SamplePaths, count_block
@@ -141,10 +147,9 @@ def _compare(
     plan = np.zeros((len(rows.chosen), n_steps))
     scenario = np.zeros_like(plan)
     for block, new in zip(rows.blocks, changed, strict=True):
-        # A row that did not change gives the same answer; most of them need not be asked.
-        moved = ~((new == block.rows) | (np.isnan(new) & np.isnan(block.rows))).all(axis=(0, 2))
         before = block.predict()
-        after = block.predict(new) if moved.any() else before
+        # The same rows get the same answer: a bucket that the change does not reach is asked once.
+        after = before if np.array_equal(new, block.rows, equal_nan=True) else block.predict(new)
         plan[:, block.steps] += block.weight * before
         scenario[:, block.steps] += block.weight * after
     return np.divide(scenario, plan, out=np.ones_like(plan), where=plan > 0)
@@ -205,7 +210,7 @@ def _warn(
     total = len(rows.chosen)
     is_promoting = change.is_promoted or (change.depth or 0) > 0
     never = int((~rows.ranges.series["was_promoted"].to_numpy(bool)).sum())
-    if is_promoting and never:
+    if is_promoting and never and features & PROMOTED:
         who = "this series" if total == 1 else f"{never} of {total} series"
         found.append(f"{who} never had a promotion: the answer is that of others' promotions")
     known = np.zeros(total, bool)

@@ -23,6 +23,8 @@ from models.demand.tree_rows import build_blocks
 
 Places = npt.NDArray[np.int64]
 
+MAX_REASON_ROWS = 60_000
+"""Series x periods above which reasons are worked out when asked: a row takes a millisecond."""
 REASONS_FILE, PROPHET_FILE = "reasons.parquet", "prophet_reasons.parquet"
 
 
@@ -34,7 +36,9 @@ class Explanations:
     notes: tuple[str, ...]
 
 
-def explain_demand(panel: Panel, model: DemandModel, made: Coherent) -> Explanations:
+def explain_demand(
+    panel: Panel, model: DemandModel, made: Coherent, *, threads: int = 1
+) -> Explanations:
     """Make what `why` and `what-if` read of a published model.
 
     Parameters
@@ -44,12 +48,14 @@ def explain_demand(panel: Panel, model: DemandModel, made: Coherent) -> Explanat
     model : DemandModel
     made : Coherent
         From `model.make(panel)`.
+    threads : int
+        Of TreeSHAP, which takes most of the time.
 
     Returns
     -------
     Explanations
-        `reasons.parquet`, `scenario_rows.parquet`, `scenario.json` and, with Prophet,
-        `prophet_reasons.parquet`; only the last above `MAX_ROWS` series x periods.
+        `reasons.parquet` up to `MAX_REASON_ROWS` series x periods, `scenario_rows.parquet` and
+        `scenario.json` up to `MAX_ROWS`, and with Prophet `prophet_reasons.parquet`.
     """
     files: dict[str, bytes] = {}
     members = made.members
@@ -57,20 +63,30 @@ def explain_demand(panel: Panel, model: DemandModel, made: Coherent) -> Explanat
     if model.fitted.prophet is not None and model.fitted.prophet.models_:
         files[PROPHET_FILE] = _write(explain_totals(model.fitted.prophet, dates))
     count = int(members.is_listed.sum())
-    if count * members.n_steps > MAX_ROWS:
-        note = (
-            f"{count} series × {members.n_steps} periods are more than {MAX_ROWS:,}: reasons and "
-            "scenarios are not published; almanac why and almanac what-if work them out when asked"
+    size = f"{count} series × {members.n_steps} periods are more than"
+    notes = []
+    if count * members.n_steps <= MAX_REASON_ROWS:
+        files[REASONS_FILE] = _write(reason_nodes(panel, model, made, threads=threads))
+    else:
+        notes.append(
+            f"{size} {MAX_REASON_ROWS:,}: reasons are not published; almanac why works them out"
         )
-        return Explanations(files, (note,))
-    reasons = reason_nodes(panel, model, made)
-    files[REASONS_FILE] = _write(reasons)
-    files |= pack_scenarios(read_scenario_rows(panel, model, made, order_series(made)))
-    return Explanations(files, ())
+    if count * members.n_steps <= MAX_ROWS:
+        files |= pack_scenarios(read_scenario_rows(panel, model, made, order_series(made)))
+    else:
+        notes.append(
+            f"{size} {MAX_ROWS:,}: rows for scenarios are not published; almanac what-if makes them"
+        )
+    return Explanations(files, tuple(notes))
 
 
 def reason_nodes(
-    panel: Panel, model: DemandModel, made: Coherent, series: Places | None = None
+    panel: Panel,
+    model: DemandModel,
+    made: Coherent,
+    series: Places | None = None,
+    *,
+    threads: int = 1,
 ) -> pd.DataFrame:
     """Return the reasons of every node, from `tabulate_reasons`.
 
@@ -80,6 +96,7 @@ def reason_nodes(
     series : array of int, optional
         Positions of the only series that are explained: of all others the parts are zero, and so
         are those of nodes without any of them.
+    threads : int
     """
     members = made.members
     everyone = np.arange(len(made.mean)) if series is None else series
@@ -87,7 +104,8 @@ def reason_nodes(
     order = np.concatenate([known, everyone[everyone >= len(panel.series)]])
     blocks = build_blocks(panel, model.fitted, made.weights, members.n_steps, known)
     parts = np.zeros((*made.mean.shape, len(PARTS)))
-    parts[order] = explain_series(panel, blocks, made.mean[order], find_base(panel, known))
+    base = find_base(panel, known)
+    parts[order] = explain_series(panel, blocks, made.mean[order], base, threads=threads)
     return tabulate_reasons(members.nodes, parts, members.is_listed, panel.date_of(members.periods))
 
 
