@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from features.region.panel import Panel
 from models.demand.coherent import draw_block
-from models.demand.marginals import KNOTS
-from models.demand.quantiles import NODES
-from models.demand.shocks import read_scores
 from models.stock.policy import StockLevels, set_levels_by_cost, set_levels_by_service
 from models.stock.protection import sum_interval_demand
-from models.stock.rules import set_mean_sd_levels, set_seasonal_naive_levels
 from models.stock.scores import PolicyScore, find_saving
 from models.stock.simulation import compare_policies
+from models.stock.tuning import tune_service_level
 from training.demand.calibration import CalibratedFold, name_series
 from training.demand.stock_inputs import Rules
+from training.demand.stock_peers import (
+    MEAN_SD,
+    NAIVE,
+    Past,
+    add_quantiles,
+    set_by_rules,
+    set_independent,
+)
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
-ALMANAC, NAIVE, MEAN_SD = "almanac", "seasonal_naive", "mean_sd"
+ALMANAC, TUNED = "almanac", "almanac_tuned"
 ADDED, INDEPENDENT = "lightgbm_quantiles", "lightgbm_independent"
 MAX_SERIES = 1_000
 """Series that are simulated; of more, evenly spaced ones."""
@@ -37,25 +40,6 @@ COLUMNS = (
     "orders", "holding_money", "lost_money", "order_money", "total_money",
     "saving", "saving_low", "saving_high", "n_series", "n_periods", "money",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Past:
-    """Demand that the policies meet, and the reviews at which they set their levels.
-
-    `sales` has shape (n_series, n_periods) from the first period of the panel on; `starts` are the
-    first periods of the folds within it, `reviews` are (fold, step of that fold) by review.
-    """
-
-    sales: Floats
-    starts: Whole
-    reviews: list[tuple[int, int]]
-    n_periods: int
-
-    @property
-    def demand(self) -> Floats:
-        first = int(self.starts[0])
-        return self.sales[:, first : first + self.n_periods]
 
 
 def score_policies(
@@ -108,7 +92,7 @@ def score_policies(
 
 def _lay_out(
     panel: Panel, scored: Sequence[CalibratedFold], chosen: Whole, review_periods: int
-) -> _Past:
+) -> Past:
     """Join the folds: each up to the next one's origin, the last one to the end of its horizon."""
     n_steps = scored[0].made.members.n_steps
     origins = np.array([fold.fold.origin for fold in scored])
@@ -119,7 +103,7 @@ def _lay_out(
     reviews = [
         (int(fold_of[at]), int(step_of[at])) for at in range(0, len(fold_of), review_periods)
     ]
-    return _Past(_read_sales(panel, chosen), starts, reviews, len(fold_of))
+    return Past(_read_sales(panel, chosen), starts, reviews, len(fold_of))
 
 
 def _read_sales(panel: Panel, chosen: Whole) -> Floats:
@@ -140,49 +124,89 @@ def _set_all_levels(
     panel: Panel,
     scored: Sequence[CalibratedFold],
     chosen: Whole,
-    past: _Past,
+    past: Past,
     rules: Rules,
     seed: int,
 ) -> dict[str, tuple[Floats, Floats]]:
     """Return reorder points and order-up-to levels by policy, shape (n_series, n_reviews)."""
     own = _set_by_paths(panel, scored, chosen, past, rules, seed)
     points = np.stack([level.reorder_point for level in own], axis=1)
+    tuned = _set_tuned(panel, scored, chosen, past, rules, seed)
     lots = np.stack([level.order_up_to for level in own], axis=1) - points
     share = own[0].service_level
     interval = rules.settings.lead_time_days / rules.days + rules.review_periods
-    peers = _set_by_rules(panel, past, rules, interval, share)
-    peers[ADDED] = _add_quantiles(scored, chosen, past, int(np.ceil(interval)), share)
-    peers[INDEPENDENT] = _set_independent(scored, chosen, past, rules, share, seed)
+    peers = set_by_rules(panel, past, rules, interval, share)
+    peers[ADDED] = add_quantiles(scored, chosen, past, int(np.ceil(interval)), share)
+    peers[INDEPENDENT] = set_independent(scored, chosen, past, rules, share, seed)
     # Lots follow from the cost of an order, not from the forecast: all policies have the same.
-    return {name: (level, level + lots) for name, level in {ALMANAC: points, **peers}.items()}
+    every = {ALMANAC: points, **tuned, **peers}
+    return {name: (level, level + lots) for name, level in every.items()}
 
 
 def _set_by_paths(
     panel: Panel,
     scored: Sequence[CalibratedFold],
     chosen: Whole,
-    past: _Past,
+    past: Past,
     rules: Rules,
     seed: int,
+    share: Floats | None = None,
 ) -> list[StockLevels]:
-    names, found, drawn_of, drawn = name_series(panel), [], -1, np.empty(0, np.float32)
+    """Return the levels at each review; of a share for each series instead of the settings' aim."""
+    found, drawn_of, drawn = [], -1, np.empty(0, np.float32)
     for fold, step in past.reviews:
         if fold != drawn_of:
-            made = scored[fold]
-            drawn = draw_block(made.made, made.calibration.shocks, names, chosen, seed)
-            drawn, drawn_of = np.maximum(drawn, np.float32(0.0)), fold
-        found.append(_set_levels(drawn[:, step:], rules, seed))
+            drawn, drawn_of = _draw(panel, scored[fold], chosen, seed), fold
+        found.append(_set_levels(drawn[:, step:], rules, seed, share))
     return found
 
 
-def _set_levels(drawn: npt.NDArray[np.float32], rules: Rules, seed: int) -> StockLevels:
+def _draw(panel: Panel, fold: CalibratedFold, chosen: Whole, seed: int) -> npt.NDArray[np.float32]:
+    names = name_series(panel)
+    drawn = draw_block(fold.made, fold.calibration.shocks, names, chosen, seed)
+    return np.maximum(drawn, np.float32(0.0))
+
+
+def _set_tuned(
+    panel: Panel,
+    scored: Sequence[CalibratedFold],
+    chosen: Whole,
+    past: Past,
+    rules: Rules,
+    seed: int,
+) -> dict[str, Floats]:
+    """Set levels of the service level that pays with lost sales on the first fold's sample paths.
+
+    Nothing where lead time and review reach beyond the paths.
+    """
+    drawn = _draw(panel, scored[0], chosen, seed)
+    mean_days = np.full(len(chosen), rules.settings.lead_time_days)
+    leads = rules.draw_lead_times(mean_days, drawn.shape[2], seed)
+    if int(leads.max()) + rules.review_periods > drawn.shape[1]:
+        return {}
+    share = tune_service_level(
+        drawn,
+        leads,
+        costs=rules.price()[0],
+        review_periods=rules.review_periods,
+        pack_size=rules.settings.pack_size,
+        minimum_order=rules.settings.minimum_order,
+    )
+    levels = _set_by_paths(panel, scored, chosen, past, rules, seed, share)
+    return {TUNED: np.stack([level.reorder_point for level in levels], axis=1)}
+
+
+def _set_levels(
+    drawn: npt.NDArray[np.float32], rules: Rules, seed: int, share: Floats | None
+) -> StockLevels:
     mean_days = np.full(len(drawn), rules.settings.lead_time_days)
     leads = rules.draw_lead_times(mean_days, drawn.shape[2], seed)
     demand = sum_interval_demand(
         drawn, leads, review_periods=rules.review_periods, is_extended=True
     )
-    if rules.service_level is not None:
-        return set_levels_by_service(demand, rules.service_level)
+    aim = rules.service_level if share is None else share
+    if aim is not None:
+        return set_levels_by_service(demand, aim)
     return set_levels_by_cost(
         demand,
         review_periods=rules.review_periods,
@@ -190,79 +214,6 @@ def _set_levels(drawn: npt.NDArray[np.float32], rules: Rules, seed: int) -> Stoc
         holding_cost=rules.holding_cost or 0.0,
         order_cost=rules.settings.order_cost,
     )
-
-
-def _set_by_rules(
-    panel: Panel, past: _Past, rules: Rules, interval: float, share: Floats
-) -> dict[str, Floats]:
-    """Set levels by mean + z sd, at the origin of the fold of each review."""
-    at = np.array([past.starts[fold] for fold, _ in past.reviews])
-    found = {
-        MEAN_SD: set_mean_sd_levels(
-            past.sales,
-            at,
-            interval_periods=interval,
-            service_level=share,
-            lead_time_sd=rules.settings.lead_time_sd_days / rules.days,
-        )
-    }
-    season = panel.frequency.season
-    if at.min() > season + int(np.ceil(interval)):
-        found[NAIVE] = set_seasonal_naive_levels(
-            past.sales, at, interval_periods=interval, service_level=share, season=season
-        )
-    return found
-
-
-def _add_quantiles(
-    scored: Sequence[CalibratedFold], chosen: Whole, past: _Past, interval: int, share: Floats
-) -> Floats:
-    """Add LightGBM's quantiles of the single periods, as is often done and does not hold."""
-    columns = []
-    for fold, step in past.reviews:
-        nodes = scored[fold].made.members.quantiles[chosen].astype(np.float64)
-        each = _read_nodes(nodes, np.repeat(stats.norm.ppf(share)[:, None], nodes.shape[1], axis=1))
-        ahead = each[:, step : step + interval]
-        columns.append(ahead.mean(axis=1) * interval)
-    return np.stack(columns, axis=1)
-
-
-def _set_independent(
-    scored: Sequence[CalibratedFold],
-    chosen: Whole,
-    past: _Past,
-    rules: Rules,
-    share: Floats,
-    seed: int,
-) -> Floats:
-    """Sum draws from LightGBM's quantiles as if periods were independent of each other."""
-    columns = []
-    for fold, step in past.reviews:
-        nodes = scored[fold].made.members.quantiles[chosen, step:].astype(np.float64)
-        rng = np.random.default_rng([seed, fold, step])
-        scores = rng.standard_normal((*nodes.shape[:2], 200), dtype=np.float32)
-        knots = np.stack(
-            [_read_nodes(nodes, np.full(nodes.shape[:2], knot)) for knot in KNOTS], axis=2
-        )
-        drawn = np.maximum(read_scores(knots, scores), np.float32(0.0))
-        mean_days = np.full(len(drawn), rules.settings.lead_time_days)
-        leads = rules.draw_lead_times(mean_days, drawn.shape[2], seed)
-        demand = sum_interval_demand(
-            drawn, leads, review_periods=rules.review_periods, is_extended=True
-        )
-        columns.append(set_levels_by_service(demand, share).reorder_point)
-    return np.stack(columns, axis=1)
-
-
-def _read_nodes(nodes: Floats, scores: Floats) -> Floats:
-    """Read quantiles, shape (n, n_steps, 5), at normal scores (n, n_steps); flat beyond them."""
-    at = stats.norm.ppf(NODES)
-    ordered = np.sort(np.maximum(nodes, 0.0), axis=2)
-    right = np.clip(np.searchsorted(at, scores), 1, len(at) - 1)
-    share = np.clip((scores - at[right - 1]) / (at[right] - at[right - 1]), 0.0, 1.0)
-    low = np.take_along_axis(ordered, (right - 1)[..., None], axis=2)[..., 0]
-    high = np.take_along_axis(ordered, right[..., None], axis=2)[..., 0]
-    return np.asarray(low + share * (high - low))
 
 
 def _tabulate(scores: Mapping[str, PolicyScore], n_periods: int, words: str) -> pd.DataFrame:

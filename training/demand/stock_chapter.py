@@ -9,6 +9,7 @@ from training.palette import name_of
 
 NAMES = {
     "almanac": "Almanac, sample paths",
+    "almanac_tuned": "Almanac, tuned for lost sales",
     "seasonal_naive": "seasonal naive + z·sd",
     "mean_sd": "mean + z·sd of the last 28 periods",
     "lightgbm_quantiles": "LightGBM's quantiles, added up",
