@@ -147,7 +147,7 @@ def share_trees(weights: Mapping[str, Floats], bucket: str) -> tuple[float, floa
 
     Examples
     --------
-    >>> blend = {"1-7": np.array([0.3, 0.1, 0.6, 0.0, 0.0, 0.0, 0.0, 0.0])}
+    >>> blend = {"1-7": np.array([0.375, 0.125, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0])}
     >>> share_trees(blend, "1-7")
     (0.75, 0.25)
     """
