@@ -200,3 +200,28 @@ def test_scores_are_read_between_knots_and_cut_beyond_them():
     scores = np.array([[[0.0, 0.125, -1.0, 9.0, -9.0]]], np.float32)
     found = read_scores(values, scores)[0, 0]
     np.testing.assert_allclose(found, [10.0, 10.25, 8.0, 16.0, 4.0], rtol=1e-4)
+
+
+def test_series_outside_a_level_are_drawn_without_its_shocks():
+    regions = pd.DataFrame(
+        {
+            "region_id": ["city", "r0", "r1", "lone"],
+            "parent_id": ["all", "city", "city", "all"],
+            "level": ["city", "region", "region", "region"],
+        },
+        dtype="str",
+    )
+    series = pd.DataFrame({"region_id": ["r0", "r1", "lone"], "product_id": "p0"}, dtype="str")
+    ragged = build_nodes(
+        SimpleNamespace(
+            series=series,
+            regions=build_hierarchy(regions, "regions", "region_id"),
+            products=plant(["p0"], "product"),
+        )
+    )
+    shocks = Shocks(("city/all", OWN), np.array([0.5, 0.5]), np.zeros(2))
+    values = np.tile(100.0 + KNOTS, (3, N_STEPS, 1))
+    alone = draw_paths(
+        ragged, shocks, values[2:], name(ragged), series=np.array([2]), n_paths=2000, seed=1
+    )
+    assert alone.std() == pytest.approx(1.0, abs=0.05)

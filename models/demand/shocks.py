@@ -225,11 +225,11 @@ def draw_paths(
     n_steps, half = values.shape[1], n_paths // 2
     scores = np.zeros((len(series), n_steps, half), np.float32)
     for level, passing, lasting in zip(shocks.levels, shocks.passing, shocks.lasting, strict=True):
-        if passing + lasting <= 0:
-            continue
         code = code_series(nodes, level)[series]
-        labels = names if level == OWN else _name_nodes(nodes, level)
         there = code >= 0
+        if passing + lasting <= 0 or not there.any():
+            continue
+        labels = names if level == OWN else _name_nodes(nodes, level)
         drawn_nodes, place = np.unique(code[there], return_inverse=True)
         drawn = np.stack(
             [_draw(f"{level}|{labels[node]}", (n_steps + 1, half), seed) for node in drawn_nodes]
