@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from features.progress import Terminal
     from features.project import Project
-    from serving.send_times import SendTimePredictor
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -52,9 +51,21 @@ class Switch(StrEnum):
     off = "off"
 
 
+def check_suffix(out: Path) -> Path:
+    """Refuse a file that is neither CSV nor Parquet, before any work."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise typer.BadParameter(f"--out: expected FILE.csv or FILE.parquet, got {out.name}")
+    return out
+
+
 ProjectFile = Annotated[
     Path, typer.Option("--project", "-p", help="The project file.", show_default="almanac.toml")
 ]
+TableFile = Annotated[
+    Path, typer.Option("--out", help="FILE.csv or FILE.parquet.", callback=check_suffix)
+]
+RegionName = Annotated[str, typer.Option(help="Id of a region of any level; 'all' is the whole.")]
+ProductName = Annotated[str, typer.Option(help="Id of a product of any level; 'all' is the whole.")]
 KindName = Annotated[Kind, typer.Argument(help="demand: how much; promotion: when.")]
 DEFAULT_PROJECT = Path("almanac.toml")
 DATA_SCIENCE, CAMPAIGNS, MERCHANDISING, OPERATIONS = (
@@ -73,19 +84,11 @@ def init(
     force: Annotated[bool, typer.Option(help="Replace a project file that is there.")] = False,
 ) -> None:
     """Write a commented project file by looking at your files."""
-    from features.door.draft import draft_project
-    from features.errors import ProjectError
+    from features.door.draft import write_draft
 
     if sales is None and orders is None:
         raise typer.BadParameter("name at least one file with --sales or --orders")
-    if project.exists() and not force:
-        raise ProjectError(f"{project} is there already; use --force to replace it")
-    folder = project.resolve().parent
-    name = folder.name.replace(":", "-") or "almanac"
-    text = draft_project(sales=sales, orders=orders, name=name, folder=folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    project.write_text(text, encoding="utf-8")
-    _terminal().say(f"wrote {project}. Read it, then run: almanac check --project {project}")
+    _terminal().say(write_draft(project, sales=sales, orders=orders, is_replaced=force))
 
 
 @app.command(rich_help_panel=DATA_SCIENCE)
@@ -117,7 +120,7 @@ def backtest(
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Score the method and its baselines on rolling origins, without registering a model."""
-    from training.lifecycle import write_evidence
+    from training.lifecycle import describe_scores, write_evidence
     from training.recipes import RECIPES
 
     terminal, loaded = _terminal(), _load(project)
@@ -125,7 +128,7 @@ def backtest(
     _build_tables(loaded, terminal, recipe.tables(loaded))
     tables = recipe.backtest(loaded, recipe.settings(loaded), terminal)
     write_evidence(tables, out)
-    _print_scores(tables["scores"], terminal)
+    terminal.say(describe_scores(tables["scores"]))
     terminal.say(f"wrote {', '.join(sorted(path.name for path in out.iterdir()))} to {out}")
 
 
@@ -152,12 +155,16 @@ def promote(
     """Make the challenger champion if it passes the gates, and publish it to serving."""
     if force and not reason.strip():
         raise typer.BadParameter("--force needs --reason, which is logged with the verdict")
-    _promote(_load(project), kind, _terminal(), reason if force else None)
+    from training.lifecycle import promote as promote_model
+    from training.recipes import RECIPES
+
+    because = reason if force else None
+    promote_model(_load(project), RECIPES[kind], _terminal(), forced_because=because)
 
 
 @app.command(rich_help_panel=MERCHANDISING)
 def forecast(
-    out: Annotated[Path, typer.Option(help="FILE.csv or FILE.parquet.")],
+    out: TableFile,
     origin: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Last date it may know; else the last sale."),
@@ -171,7 +178,6 @@ def forecast(
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Write demand per region, product and date, with its mean and quantiles."""
-    _check_suffix(out)
     from training.demand.forecasts import make_forecasts, select_level
     from training.recipes import RECIPES
 
@@ -180,39 +186,28 @@ def forecast(
     table = make_forecasts(
         loaded, fingerprints, terminal, origin=origin and origin.date(), horizon_days=horizon
     )
-    chosen = select_level(table, level)
-    _write_table(chosen, out)
-    terminal.say(f"wrote {len(chosen):,} rows to {out}")
+    _write(select_level(table, level), out)
 
 
 @app.command(rich_help_panel=MERCHANDISING)
 def why(
-    region: Annotated[str, typer.Option(help="Id of a region of any level; 'all' is the whole.")],
-    product: Annotated[str, typer.Option(help="Id of a product of any level.")] = "all",
+    region: RegionName,
+    product: ProductName = "all",
     date: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="One date; else all.")
     ] = None,
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Say what a forecast is made of: base, trend, season, price, promotion, holiday."""
-    from training.demand.why import (
-        describe_prophet,
-        describe_reasons,
-        explain_forecast,
-        explain_prophet,
-    )
+    from training.demand.why import tell_why
 
-    terminal, loaded, day = _terminal(), _load(project), date and date.date()
-    terminal.say(describe_reasons(explain_forecast(loaded, region, product, day)))
-    prophet = explain_prophet(loaded, region, product, day)
-    if prophet is not None:
-        terminal.say(f"\n{describe_prophet(prophet)}")
+    _terminal().say(tell_why(_load(project), region, product, date and date.date()))
 
 
 @app.command("what-if", rich_help_panel=MERCHANDISING)
 def what_if(
-    region: Annotated[str, typer.Option(help="Id of a region of any level; 'all' is the whole.")],
-    product: Annotated[str, typer.Option(help="Id of a product of any level.")],
+    region: RegionName,
+    product: ProductName,
     price: Annotated[float | None, typer.Option(help="Price per unit.")] = None,
     promotion: Annotated[Switch | None, typer.Option(help="A promotion: on or off.")] = None,
     depth: Annotated[
@@ -246,7 +241,7 @@ def what_if(
 
 @app.command(rich_help_panel=MERCHANDISING)
 def stock(
-    out: Annotated[Path, typer.Option(help="FILE.csv or FILE.parquet.")],
+    out: TableFile,
     region: Annotated[str | None, typer.Option(help="Only below this region.")] = None,
     product: Annotated[str | None, typer.Option(help="Only below this product.")] = None,
     allocate: Annotated[
@@ -255,7 +250,6 @@ def stock(
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Write what to hold and order of each product in each region, or share out scarce units."""
-    _check_suffix(out)
     if allocate is not None and product is None:
         raise typer.BadParameter("--allocate needs --product, which the units are of")
     from training.demand.stock_answers import make_advice, make_allocation
@@ -267,14 +261,13 @@ def stock(
         table = make_allocation(loaded, allocate, product, region=region)
     else:
         table = make_advice(loaded, region=region, product=product)
-    _write_table(table, out)
-    terminal.say(f"wrote {len(table):,} rows to {out}")
+    _write(table, out)
 
 
 @app.command("send-times", rich_help_panel=CAMPAIGNS)
 def send_times(
     audience: Annotated[Path, typer.Option(help="CSV with a column customer_id.")],
-    out: Annotated[Path, typer.Option(help="FILE.csv or FILE.parquet.")],
+    out: TableFile,
     start: Annotated[
         str, typer.Option(help="Window start with offset, as 2026-01-31T00:00:00Z; else now.")
     ] = "",
@@ -292,10 +285,10 @@ def send_times(
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Write the best moments to reach each customer of an audience."""
-    _check_suffix(out)
     import pandas as pd
 
-    from serving.batch import build_query, read_audience, schedule_audience
+    from serving.batch import build_query, load_predictor, read_audience, schedule_audience
+    from training.promotion.ready import find_send_times
 
     terminal, loaded = _terminal(), _load(project)
     query = build_query(
@@ -307,9 +300,8 @@ def send_times(
         top_k=top,
         has_all_slots=all_slots,
     )
-    predictor = _load_send_times(loaded, terminal)
-    _write_table(pd.concat(schedule_audience(predictor, query), ignore_index=True), out)
-    terminal.say(f"wrote send times of {len(query.customers):,} customers to {out}")
+    predictor = load_predictor(find_send_times(loaded, terminal))
+    _write(pd.concat(schedule_audience(predictor, query), ignore_index=True), out)
 
 
 @app.command(rich_help_panel=DATA_SCIENCE)
@@ -341,38 +333,16 @@ def demo(
     serve: Annotated[bool, typer.Option(help="Serve it when it is ready.")] = True,
 ) -> None:
     """Go the whole way on the sample: data, models, gates, report, service."""
-    from importlib import resources
-
     from serving.examples import show_requests
     from serving.launch import serve as serve_project
-    from training.footprint import Footprint
-    from training.lifecycle import is_published
-    from training.lifecycle import train as train_model
-    from training.recipes import RECIPES
-    from training.report import write_report
+    from training.sample import prepare_sample
     from training.tracking import PAGE_ADDRESS, local_uri, open_page
 
-    terminal, folder = _terminal(), project.parent
-    if not project.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        sample = resources.files("features.door").joinpath("complete_journey.toml")
-        project.write_bytes(sample.read_bytes())
-    loaded = _load(project)
-    with Footprint() as footprint:
-        fingerprints = _build_tables(loaded, terminal)
-        for kind, recipe in RECIPES.items():
-            if is_published(loaded, recipe, fingerprints):
-                terminal.say(f"{kind}: the champion is of this data and configuration; kept")
-                continue
-            train_model(loaded, recipe, fingerprints, terminal)
-            _promote(loaded, kind, terminal, None)
-        write_report(loaded, folder / "report")
-    terminal.say(
-        f"ready after {footprint.seconds:.0f} s, with {footprint.peak_gib:.2f} GiB at the peak"
-    )
+    terminal = _terminal()
+    loaded = prepare_sample(project, terminal)
     terminal.say(
         f"\n{show_requests(loaded)}\n"
-        f"The report:   {folder / 'report' / 'report.html'}\n"
+        f"The report:   {project.parent / 'report' / 'report.html'}\n"
         f"MLflow:       {PAGE_ADDRESS}   (its runs: {local_uri(loaded)})"
     )
     if not serve:
@@ -413,50 +383,11 @@ def _build_tables(
     return {name: summary.fingerprint for name, summary in built.items()}
 
 
-def _promote(project: Project, kind: str, terminal: Terminal, because: str | None) -> None:
-    from training.lifecycle import promote as promote_model
-    from training.recipes import RECIPES
+def _write(table: pd.DataFrame, out: Path) -> None:
+    from training.written import write_result
 
-    verdict = promote_model(project, RECIPES[kind], terminal, forced_because=because)
-    for one in verdict.checks:
-        terminal.say(f"  {'passed' if one.is_passed else 'FAILED'}  {one.words}")
-
-
-def _check_suffix(out: Path) -> None:
-    if out.suffix not in (".csv", ".parquet"):
-        raise typer.BadParameter(f"--out: expected FILE.csv or FILE.parquet, got {out.name}")
-
-
-def _write_table(table: pd.DataFrame, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    if out.suffix == ".csv":
-        table.to_csv(partial, index=False)
-    else:
-        table.to_parquet(partial, index=False)
-    partial.replace(out)
-
-
-def _print_scores(scores: pd.DataFrame, terminal: Terminal) -> None:
-    whole = scores[scores["bucket"] == "all"] if "bucket" in scores else scores
-    terminal.say(whole.round(4).to_string(index=False))
-
-
-def _load_send_times(project: Project, terminal: Terminal) -> SendTimePredictor:
-    """Return the published predictor or, before there is a champion, one fitted on the spot."""
-    from features.errors import NotTrained
-    from models.artifact import load_published
-    from serving.batch import load_predictor
-    from training.promotion.steps import fit_promotion
-    from training.recipes import RECIPES
-
-    try:
-        _, artifact = load_published(project.workspace.published, Kind.promotion)
-        return load_predictor(artifact.files)
-    except NotTrained:
-        terminal.say("there is no champion yet: fitting one now, which no gate has judged")
-    _build_tables(project, terminal, RECIPES["promotion"].tables(project))
-    return load_predictor(fit_promotion(project, None, terminal).to_files())
+    write_result(table, out)
+    _terminal().say(f"wrote {len(table):,} rows to {out}")
 
 
 def _say_address(address: str) -> None:

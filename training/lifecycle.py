@@ -157,6 +157,8 @@ def promote(
         if forced_because:
             tags["verdict.forced_because"] = forced_because
         tracker.log_verdict(challenger, tags, verdict.to_json())
+        for check in verdict.checks:
+            progress.say(f"  {'passed' if check.is_passed else 'FAILED'}  {check.words}")
         if outcome == "refused":
             raise GateRefused(
                 f"{recipe.kind} version {challenger.number} stays challenger: {verdict.failures}. "
@@ -195,6 +197,15 @@ def _champion_tables(
             return read_evidence(tracker.download_evidence(champion, Path(folder)))
     progress.say(f"{recipe.kind}: the data is new since the champion; its method runs again on it")
     return recipe.backtest(project, rival["settings"], progress)
+
+
+def describe_scores(scores: pd.DataFrame) -> str:
+    """Write scores over all horizons as text, the levels one after the other."""
+    if "bucket" in scores:
+        scores = scores[scores["bucket"] == "all"].drop(columns="bucket")
+    if "level" in scores:
+        scores = scores.sort_values("level", kind="stable")
+    return scores.round(4).to_string(index=False)
 
 
 def write_evidence(tables: Tables, folder: Path) -> None:

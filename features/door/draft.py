@@ -8,6 +8,7 @@ from pathlib import Path
 
 from features.door.first_look import Look, look_at
 from features.door.guesses import HORIZON_DAYS, looked_for
+from features.errors import ProjectError
 from features.schema import EVENTS, SALES, Sales
 
 PLANNED = (Sales.IS_PROMOTED, Sales.DISPLAY, Sales.MAILER)
@@ -51,6 +52,39 @@ def draft_project(
     for look in looks:
         lines += _demand_lines(look) if look.table is SALES else _promotion_lines()
     return "\n".join(lines) + "\n"
+
+
+def write_draft(
+    project: Path, *, sales: Path | None, orders: Path | None, is_replaced: bool = False
+) -> str:
+    """Write a drafted project file, and return what to do next in words.
+
+    Parameters
+    ----------
+    project : Path
+        Where it goes; the project is named after its folder.
+    sales, orders : Path, optional
+        As of `draft_project`.
+    is_replaced : bool
+        Whether a file that is there is replaced.
+
+    Raises
+    ------
+    ProjectError
+        If a file is there.
+    SourceError
+        If a file of data is not there or cannot be read.
+    """
+    if project.exists() and not is_replaced:
+        raise ProjectError(f"{project} is there already; use --force to replace it")
+    folder = project.resolve().parent
+    name = folder.name.replace(":", "-") or "almanac"
+    text = draft_project(sales=sales, orders=orders, name=name, folder=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    project.write_text(text, encoding="utf-8")
+    open_lines = sum(line.startswith("# TO DO") for line in text.splitlines())
+    first = f"Read it, fill in its {open_lines} lines with TO DO," if open_lines else "Read it,"
+    return f"wrote {project}. {first} then run: almanac check --project {project}"
 
 
 def _project_lines(name: str) -> list[str]:

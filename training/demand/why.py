@@ -87,6 +87,16 @@ def explain_prophet(
     return None if found.empty else found
 
 
+def tell_why(project: Project, region: str, product: str, day: date | None = None) -> str:
+    """Return the parts of a forecast in words, and Prophet's own view where it has one.
+
+    Parameters and errors are those of `explain_forecast`.
+    """
+    told = describe_reasons(explain_forecast(project, region, product, day))
+    prophet = explain_prophet(project, region, product, day)
+    return told if prophet is None else f"{told}\n\n{describe_prophet(prophet)}"
+
+
 def describe_reasons(table: pd.DataFrame) -> str:
     """Write reasons as text: a day in words, several as a table with their sums and the words."""
     if len(table) == 1:
