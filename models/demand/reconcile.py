@@ -33,6 +33,8 @@ BOTTOM_UP, STRUCTURE, VARIANCE, SHRINK = "bottom_up", "wls_struct", "wls_error",
 METHODS = (BOTTOM_UP, STRUCTURE, VARIANCE, SHRINK)
 _LEAST_GAIN = 0.005
 """A method has to lower the mean WAPE by so much to be chosen over plain sums."""
+_MOST_HARM = 0.01
+"""And no level may be worse by more than that."""
 MAX_NODES = 1_500
 """Nodes above the series that take part: the levels with fewest nodes first."""
 
@@ -227,7 +229,9 @@ def _places_of_series(nodes: Nodes) -> npt.NDArray[np.int64]:
 
 
 def describe_choice(losses: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Choose the method whose WAPE is lowest on average over the levels, if by half a percent.
+    """Choose the method whose WAPE is lowest on average over the levels.
+
+    By at least half a percent against plain sums, and without any level a percent worse.
 
     Parameters
     ----------
@@ -248,7 +252,12 @@ def describe_choice(losses: Mapping[str, Mapping[str, float]]) -> dict[str, Any]
         )
         for method, by in losses.items()
     }
-    best = min(gains, key=lambda method: (gains[method], METHODS.index(method)))
+    harmless = [
+        method
+        for method, by in losses.items()
+        if all(by[level] <= base[level] * (1 + _MOST_HARM) for level in base)
+    ]
+    best = min(harmless, key=lambda method: (gains[method], METHODS.index(method)))
     if gains[best] > -_LEAST_GAIN:
         best = BOTTOM_UP
     rest = ", ".join(f"{name} {np.expm1(gains[name]):+.1%}" for name in gains if name != BOTTOM_UP)
