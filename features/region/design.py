@@ -83,6 +83,45 @@ def build_training_design(
     return _build(panel, series[keep], periods[keep], bucket, None)
 
 
+def draw_training_design(
+    panel: Panel, origin: int, bucket: Bucket, *, max_rows: int, seed: int
+) -> Design:
+    """Return a training design of some rows, drawn evenly from all series and periods.
+
+    What is not drawn is not described, so memory does not grow with the history.
+
+    Parameters
+    ----------
+    panel : Panel
+        Built at `origin` or later.
+    origin : int
+        Period; nothing after it is read.
+    bucket : Bucket
+        Sets how old the past must be.
+    max_rows : int
+        All rows of `build_training_design` where there are no more.
+    seed : int
+
+    Returns
+    -------
+    Design
+        Rows by series, then period.
+    """
+    observed = np.isfinite(panel.units)
+    first = panel.series["first_period"].to_numpy()
+    starts = panel.series["start_row"].to_numpy()
+    observed[starts] = False
+    later = np.arange(origin + 1, panel.last_period + 1)
+    rows = (starts - first)[:, None] + later
+    observed[rows[later >= first[:, None]]] = False
+    found = np.flatnonzero(observed)
+    if len(found) > max_rows:
+        rng = np.random.default_rng(seed)
+        found = np.sort(found[rng.choice(len(found), max_rows, replace=False, shuffle=False)])
+    series = np.searchsorted(starts, found, side="right") - 1
+    return _build(panel, series, found - starts[series] + first[series], bucket, None)
+
+
 def build_censored_design(panel: Panel, origin: int, bucket: Bucket) -> Design:
     """Return the rows in which stock was out, up to the origin, as a training design has its rows.
 

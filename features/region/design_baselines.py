@@ -30,7 +30,6 @@ def _baselines(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the seasonal naive and the seasonal mean, `steps` after what is known."""
     frequency = panel.frequency
-    units = panel.units.astype(np.float32)
 
     def back(length: int) -> Rows:
         return periods - np.ceil(steps / length).astype(np.int64) * length
@@ -45,7 +44,7 @@ def _baselines(
         columns["region_mean"],
     )
     slot_mean = _first_known(slot_mean, level)
-    naive = _first_known(read_rows(panel, units, series, back(frequency.season)), slot_mean)
+    naive = _first_known(read_rows(panel, panel.units, series, back(frequency.season)), slot_mean)
     return naive.astype(np.float64), slot_mean.astype(np.float64)
 
 

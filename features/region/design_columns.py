@@ -77,10 +77,14 @@ def row_of(panel: Panel, series: Rows, periods: Rows) -> Rows:
     return origin_row[series] + periods
 
 
-def read_rows(panel: Panel, values: Floats, series: Rows, periods: Rows) -> Floats:
+def read_rows(
+    panel: Panel, values: npt.NDArray[np.floating], series: Rows, periods: Rows
+) -> Floats:
     """Read rows of a grid array, NaN where the series was not listed yet."""
     listed = periods >= panel.series["first_period"].to_numpy()[series]
-    found = values[np.where(listed, row_of(panel, series, periods), 0)]
+    found = values[np.where(listed, row_of(panel, series, periods), 0)].astype(
+        np.float32, copy=False
+    )
     found[~listed] = np.nan
     return found
 
@@ -125,8 +129,7 @@ def _season_columns(panel: Panel, series: Rows, periods: Rows, bucket: Bucket) -
     columns: dict[str, Floats] = {}
     if frequency.season > frequency.slot:
         shift = _whole(bucket.last, frequency.season)
-        units = panel.units.astype(np.float32)
-        columns["units_last_season"] = read_rows(panel, units, series, periods - shift)
+        columns["units_last_season"] = read_rows(panel, panel.units, series, periods - shift)
     middle = frequency.year - frequency.year_window // 2
     if middle >= bucket.last:
         name = f"units_mean_{frequency.windows[0]}"

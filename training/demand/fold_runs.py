@@ -15,7 +15,7 @@ import pandas as pd
 
 from features.progress import Progress
 from features.region.calendars import Place
-from features.region.design import build_training_design
+from features.region.design import draw_training_design
 from features.region.frequency import Bucket
 from features.region.nodes import Nodes, build_nodes
 from features.region.panel import Panel
@@ -123,8 +123,11 @@ def fit_prophet(panel: Panel, nodes: Nodes, origin: int, recipe: Recipe) -> Prop
 
 
 def _fit_direct(panel: Panel, origin: int, bucket: Bucket, recipe: Recipe) -> LightGBMDemand:
-    design = build_training_design(panel, origin, bucket)
-    return recipe.make_lightgbm().fit(design.features, design.units)
+    model = recipe.make_lightgbm()
+    # The quantiles' rows beside those of the mean: more are never looked at.
+    rows = model.max_rows + model.quantile_rows
+    design = draw_training_design(panel, origin, bucket, max_rows=rows, seed=model.seed)
+    return model.fit(design.features, design.units)
 
 
 def _fit_recursive(panel: Panel, origin: int, recipe: Recipe) -> RecursiveDemand:
