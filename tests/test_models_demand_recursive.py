@@ -102,3 +102,16 @@ def test_nothing_sold_is_forecast_as_nothing(tmp_path):
 
 def test_estimators_can_be_cloned():
     assert clone(RecursiveDemand(leaves=9)).leaves == 9
+
+
+def test_of_many_series_rows_are_drawn_over_many_periods(weekly):
+    """Two series and 25 rows: one series of each period, not both of a dozen."""
+    model = RecursiveDemand(rounds=1, max_rows=25)
+    matrix = StepMatrix(weekly, weekly.origin_period, 0)
+    model.features_ = list(matrix.names)
+    values, target, _ = model._training_rows(matrix)
+    assert len(target) == 25
+    age = values[:, matrix.names.index("periods_since_listing")]
+    assert len(np.unique(age)) == 25
+    assert age.max() == DAYS - 1
+    assert set(values[:, 0]) == {0.0, 1.0}

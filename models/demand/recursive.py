@@ -16,6 +16,9 @@ from models.demand.boosting import constrain_directions
 
 Floats = npt.NDArray[np.float64]
 
+_LEAST_PERIODS = 25
+"""Periods that training rows are drawn from at least, where there are as many."""
+
 
 class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
     """A Tweedie mean of the next period; later periods read the forecasts of earlier ones.
@@ -24,7 +27,8 @@ class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
     ----------
     rounds, learning_rate, leaves, min_rows_in_leaf, tweedie_power : as in `LightGBMDemand`
     max_rows : int
-        Training rows; periods are drawn if there are more, the newest always among them.
+        Training rows; periods are drawn if there are more, the newest always among them, and of
+        each at most a twenty-fifth of the rows.
     seed, threads : int, int
     """
 
@@ -176,10 +180,15 @@ class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
         counts = known.sum(axis=1)
         periods = np.flatnonzero(counts)
         if counts.sum() > self.max_rows:
+            # Of very many series some are drawn, or all rows would be of a day or two.
+            counts = np.minimum(counts, max(1, self.max_rows // _LEAST_PERIODS))
             periods = self._draw(periods, counts)
         parts, targets, levels = [], [], []
+        rng = np.random.default_rng(self.seed)
         for at in periods:
             series = np.flatnonzero(known[at])
+            if len(series) > counts[at]:
+                series = np.sort(rng.choice(series, counts[at], replace=False))
             values, level = self._rows(matrix, matrix.panel.first_period + int(at), series)
             parts.append(values)
             targets.append(matrix.known[at, series] / level)
