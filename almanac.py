@@ -224,6 +224,8 @@ def what_if(
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Set another price or promotion beside the plan: both with intervals, and the difference."""
+    if all(value is None for value in (price, promotion, depth, display, mailer)):
+        raise typer.BadParameter("set --price, --promotion, --depth, --display or --mailer")
     from models.demand.plan_changes import Change
     from training.demand.what_if import ask_scenario, describe_scenario
 

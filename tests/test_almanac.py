@@ -263,6 +263,8 @@ def test_features_writes_both_datasets(folder):
         (("send-times", "--audience", "no.csv", "--out", "x.csv"), 1, "no.csv"),
         (("send-times", "--audience", "sales.csv", "--out", "x.csv"), 1, "customer_id"),
         (("train", "nonsense"), 2, "nonsense"),
+        (("what-if", "--region", "N", "--product", "tea"), 2, "set --price"),
+        (("stock", "--out", "x.csv", "--allocate", "5"), 2, "--allocate needs --product"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

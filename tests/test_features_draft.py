@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.door.draft import draft_project
+from features.door.draft import draft_project, write_draft
 from features.door.guesses import guess_encoding, guess_frequency, match_columns
 from features.door.tables import TableSummary, build_tables
 from features.errors import EmptyTable, MissingColumn, SourceError
 from features.progress import Silent
 from features.project import Project, load_project
 from features.schema import EVENTS, SALES
-from training.config import DemandSettings, PromotionSettings
+from training.config import DemandSettings, PromotionSettings, StockSettings
 
 FRAT = Path(__file__).resolve().parents[2] / "shared" / "data" / "frat" / "transactions.parquet"
 
@@ -224,3 +224,19 @@ def test_frequency_of_too_few_dates():
 def test_encoding(tmp_path, content, encoding):
     (tmp_path / "a.csv").write_bytes(content)
     assert guess_encoding(tmp_path / "a.csv") == encoding
+
+
+def test_stock_settings_stand_in_the_draft_as_comments_that_load(tmp_path):
+    text = draft(tmp_path, "date,store,product,quantity\n2024-01-01,a,b,1\n")
+    start = text.index("# [stock]")
+    lines = [line.removeprefix("# ") for line in text[start:].splitlines()]
+    by_level = "\n".join(line for line in lines if not line.startswith("lost_margin"))
+    project = load(tmp_path, text[:start] + by_level)
+    assert project.section("stock", StockSettings).service_level == 0.95
+
+
+def test_what_must_be_filled_in_is_counted(tmp_path):
+    (tmp_path / "sales.csv").write_text("date,store,product,Stück\n2024-01-01,a,b,1\n")
+    said = write_draft(tmp_path / "almanac.toml", sales=tmp_path / "sales.csv", orders=None)
+    assert "fill in what is marked TO DO (1)" in said
+    assert "regressors" not in (tmp_path / "almanac.toml").read_text()

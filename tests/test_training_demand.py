@@ -317,7 +317,7 @@ def test_dead_and_one_point_series_among_others(tmp_path):
     project = write_project(tmp_path, pd.concat([sales, point], ignore_index=True), SMALL)
     heard = Heard()
     model = fit_demand(project, heard)
-    assert any("1 series are not forecast, such as r0 / p0: no sale" in said for said in heard.said)
+    assert any("1 series is not forecast, such as r0 / p0: no sale" in said for said in heard.said)
     table = forecast_demand(project, model)
     new = table.query("product_id == 'new' and region_level == 'region'")
     assert len(new) == 14

@@ -60,7 +60,7 @@ def make_demand_figures(tables: Tables) -> dict[str, Figure]:
     """Return the figures of a demand training by name, in the order they are best read."""
     scores, forecasts = tables["scores"], tables["forecasts"]
     levels = sort_levels(scores)
-    errors, (left, right) = open_figure(10, 3.8, columns=2)
+    errors, (left, right) = open_figure(10, 4.2, columns=2)
     draw_error_by_horizon(left, scores, levels[0])
     draw_error_by_level(right, scores)
     ends = list(dict.fromkeys([levels[0], levels[-1]]))

@@ -12,6 +12,8 @@ SUFFIXES = (".csv", ".parquet")
 def write_result(table: pd.DataFrame, out: Path) -> None:
     """Write a table as its suffix says; what was there before stays until the new one is whole.
 
+    CSV has at most six decimals: further digits are noise of four-byte numbers.
+
     Parameters
     ----------
     table : DataFrame
@@ -28,7 +30,7 @@ def write_result(table: pd.DataFrame, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
     if out.suffix == ".csv":
-        table.to_csv(partial, index=False)
+        table.round(6).to_csv(partial, index=False)
     else:
         table.to_parquet(partial, index=False)
     partial.replace(out)

@@ -50,7 +50,10 @@ def draft_project(
     for look in looks:
         lines += _table_lines(look, folder)
     for look in looks:
-        lines += _demand_lines(look) if look.table is SALES else _promotion_lines()
+        if look.table is SALES:
+            lines += [*_demand_lines(look), *_stock_lines()]
+        else:
+            lines += _promotion_lines()
     return "\n".join(lines) + "\n"
 
 
@@ -83,8 +86,8 @@ def write_draft(
     folder.mkdir(parents=True, exist_ok=True)
     project.write_text(text, encoding="utf-8")
     open_lines = sum(line.startswith("# TO DO") for line in text.splitlines())
-    first = f"Read it, fill in its {open_lines} lines with TO DO," if open_lines else "Read it,"
-    return f"wrote {project}. {first} then run: almanac check --project {project}"
+    todo = f", fill in what is marked TO DO ({open_lines})" if open_lines else ""
+    return f"wrote {project}. Read it{todo}, then run: almanac check --project {project}"
 
 
 def _project_lines(name: str) -> list[str]:
@@ -141,7 +144,7 @@ def _table_lines(look: Look, folder: Path | None) -> list[str]:
     unused = [n for n in look.names if n not in mapped.values() and n not in look.dropped]
     if unused:
         lines.append(f"# not used: {', '.join(unused)}")
-    if unused and table is SALES:
+    if unused and table is SALES and Sales.UNITS in mapped:
         lines.append("# What of it moves demand may be named in [tables.sales]:")
         lines.append(f"#   regressors = {{ holiday = {_text(unused[0])} }}")
     absent = [c.name for c in table.columns if not c.is_required and c.name not in mapped]
@@ -170,6 +173,23 @@ def _demand_lines(look: Look) -> list[str]:
     if prices:
         lines.append(f"# Are coming prices decided too? Then add {', '.join(prices)}.")
     return lines
+
+
+def _stock_lines() -> list[str]:
+    return [
+        "",
+        "# For `almanac stock`; without it: orders weekly, 7 ± 2 days to arrive, 95 % service.",
+        "# [stock]",
+        "# review_days = 7  # days between two chances to order",
+        "# lead_time_days = 7  # from an order to its arrival",
+        "# lead_time_sd_days = 2",
+        "# service_level = 0.95  # no stock-out before the next order can arrive; or, in money:",
+        "# lost_margin = 1.20  # per unit of demand that is not met; needs holding_cost",
+        "# holding_cost = 0.01  # per unit and day",
+        "# order_cost = 0  # per order, whatever its size; above 0 it needs holding_cost",
+        "# pack_size = 1",
+        "# minimum_order = 0",
+    ]
 
 
 def _promotion_lines() -> list[str]:

@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 WORDS = {
     PRICE: "price",
-    INDEX: "price against the usual one",
+    INDEX: "price ÷ usual price",
     DEPTH: "depth",
     TABLE_DEPTH: "depth of the promotion",
     DISPLAY: "display",

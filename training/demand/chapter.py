@@ -113,7 +113,8 @@ def _write_errors(
     sentences = [
         "WAPE is the sum of absolute errors over the sum of units sold; 0 is perfect. Bias above "
         "0 means that too much was forecast. Models compared at a level saw the same rows, each "
-        "forecast from an origin before them."
+        "forecast from an origin before them; those of totals alone, such as Prophet, leave out "
+        "the rows in which a series below was without stock."
     ]
     if share_of_zeros > _MANY_ZEROS:
         sentences.append(

@@ -73,7 +73,9 @@ def _write_others(choices: pd.DataFrame) -> Section:
         (
             "Levels are made to agree by one method, as the forecasts of all levels have to be "
             "sums of the same series; the method that would have been best at each level alone is "
-            "listed beside it. Errors in common say how much of a series' uncertainty it shares "
+            "listed beside it: bottom_up adds the series up, wls_struct and wls_error weigh totals "
+            "by their number of series or their past errors, mint_shrink also by what errors have "
+            "in common. Errors in common say how much of a series' uncertainty it shares "
             "with the others of its region or product: passing from one period to the next, or "
             "lasting over the horizon.",
         ),

@@ -51,7 +51,7 @@ def draw_error_by_horizon(axes: Axes, scores: pd.DataFrame, level: str) -> None:
         y="WAPE, % of units sold",
     )
     show_percent(axes, on="y")
-    _add_legend(axes)
+    _add_legend_below(axes)
 
 
 def draw_error_by_level(axes: Axes, scores: pd.DataFrame) -> None:
@@ -75,7 +75,7 @@ def draw_error_by_level(axes: Axes, scores: pd.DataFrame) -> None:
     axes.set_xlim(left=0.0)
     label_axes(axes, title="Error by level, all horizons", x="WAPE, % of units sold", y="level")
     show_percent(axes, on="x")
-    _add_legend(axes)
+    _add_legend_below(axes)
 
 
 def draw_coverage(axes: Axes, scores: pd.DataFrame, level: str, model: str) -> None:
@@ -201,3 +201,8 @@ def _drawn(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _add_legend(axes: Axes) -> None:
     axes.legend(fontsize=8, frameon=False)
+
+
+def _add_legend_below(axes: Axes) -> None:
+    """Put a legend of many models where no curve runs."""
+    axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.18))

@@ -277,13 +277,19 @@ def _collect_notes(panel: Panel, placed: Folds) -> tuple[str, ...]:
     notes = [placed.note] if placed.note else []
     if len(panel.skipped):
         first = panel.skipped.iloc[0]
+        are = _count(len(panel.skipped), "series is", "series are")
         notes.append(
-            f"{len(panel.skipped)} series are not forecast, such as {first['region_id']} / "
-            f"{first['product_id']}: {first['reason']}"
+            f"{are} not forecast, such as {first['region_id']} / {first['product_id']}: "
+            f"{first['reason']}"
         )
     if len(panel.unseen):
-        notes.append(f"{len(panel.unseen)} planned pairs never sold: they get siblings' patterns")
+        pairs = _count(len(panel.unseen), "planned pair", "planned pairs")
+        notes.append(f"{pairs} never sold before: siblings' patterns stand in for its own")
     return (*notes, *panel.notes)
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
 
 
 def _make_recipe(

@@ -54,7 +54,8 @@ def describe_scenario(found: WhatIf) -> str:
     )
     shown = pd.DataFrame({"date": table["date"]})
     for side in ("plan", "scenario", "difference"):
-        mean, low, high = (table[f"{side}_{figure}"] for figure in _SHOWN)
+        # Plus zero, as there is no minus before one.
+        mean, low, high = (table[f"{side}_{figure}"].round(2) + 0.0 for figure in _SHOWN)
         shown[side] = mean.map("{:.2f}".format)
         bounds = zip(low, high, strict=True)
         shown[f"80 % of {side}"] = [f"{one:.2f} to {other:.2f}" for one, other in bounds]

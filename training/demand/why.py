@@ -108,7 +108,7 @@ def describe_reasons(table: pd.DataFrame) -> str:
     whole = pd.DataFrame([{"date": "together", **table[figures].sum().to_dict()}])
     joined = pd.concat([table.assign(date=table["date"].astype(str)), whole], ignore_index=True)
     shown = joined.rename(columns={part: _label(part) for part in PARTS})
-    text = shown.to_string(index=False, float_format=lambda value: f"{value:.2f}")
+    text = shown.to_string(index=False, float_format=_write_units)
     words = "\n".join(f"  {_label(part):<13} {WORDS[part]}" for part in PARTS)
     return f"{text}\n\nThe parts sum to the mean, in units:\n{words}"
 
@@ -116,7 +116,7 @@ def describe_reasons(table: pd.DataFrame) -> str:
 def describe_prophet(table: pd.DataFrame) -> str:
     """Write Prophet's parts as text."""
     shown = table[["date", "mean", "trend", *COMPONENTS, "floor"]]
-    text = shown.to_string(index=False, float_format=lambda value: f"{value:.2f}")
+    text = shown.to_string(index=False, float_format=_write_units)
     return f"Prophet's own view of this total, one of the members it is blended from:\n{text}"
 
 
@@ -143,6 +143,10 @@ def _select(table: pd.DataFrame, region: str, product: str) -> pd.DataFrame:
 
 def _read(files: Mapping[str, bytes], name: str) -> pd.DataFrame:
     return pd.read_parquet(io.BytesIO(files[name]))
+
+
+def _write_units(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no minus before a zero
 
 
 def _label(part: str) -> str:
