@@ -229,9 +229,6 @@ _PRODUCT_NAMES = (
     "article",
     "stockcode",
 )
-_UNIT_NAMES = (
-    "units", "quantity", "qty", "units_sold", "pieces", "sales", "demand", "value", "y", "volume",
-)  # fmt: skip
 _REGION_NAMES = (
     "store",
     "store_id",
@@ -387,7 +384,7 @@ SALES = Table(
             Kind.NUMBER,
             is_required=True,
             minimum=0.0,
-            synonyms=_UNIT_NAMES,
+            synonyms=("units", "quantity", "qty", "sales", "demand", "value", "y", "volume"),
         ),
         Column(
             Sales.REVENUE, Kind.NUMBER, synonyms=("revenue", "spend", "turnover", "sales_value")
