@@ -35,12 +35,12 @@ class RecursiveDemand(BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        rounds: int = 100,
+        rounds: int = 200,
         learning_rate: float = 0.08,
         leaves: int = 31,
         min_rows_in_leaf: int = 40,
         tweedie_power: float = 1.2,
-        max_rows: int = 100_000,
+        max_rows: int = 300_000,
         seed: int = 7,
         threads: int = 1,
     ) -> None:

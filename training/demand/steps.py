@@ -310,7 +310,10 @@ def _make_recipe(
         buckets=build_buckets(panel.frequency, horizon),
         horizon=horizon,
         make_lightgbm=lambda: LightGBMDemand(**given, level=level, seed=seed),
-        make_recursive=lambda: RecursiveDemand(**given, seed=seed),
+        # One model for all steps can afford twice the trees of one of several.
+        make_recursive=lambda: RecursiveDemand(
+            **given | {"rounds": 2 * settings.lightgbm.rounds}, seed=seed
+        ),
         prophet=prophet if settings.use_prophet else None,
         places=dict(zip(regions, places, strict=True)),
         prophet_nodes=settings.prophet_nodes,
