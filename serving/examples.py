@@ -13,7 +13,7 @@ from serving.settings import ServingSettings
 
 
 def show_requests(project: Project) -> str:
-    """Return curl commands for a send time and a forecast, and the service's addresses.
+    """Return curl commands for send times, demand and stock, and the service's addresses.
 
     Parameters
     ----------
@@ -26,12 +26,19 @@ def show_requests(project: Project) -> str:
     sales = pd.read_parquet(workspace.table("sales"), columns=["region_id", "product_id"])
     region, product = sales.iloc[0]
     body = json.dumps({"customers": [str(customer), "never-seen"], "channels": ["email"]})
+    scenario = json.dumps({"region": str(region), "product": str(product), "promotion": False})
     query = urlencode({"region": region, "product": product, "limit": 7})
+    json_type = "-H 'content-type: application/json'"
     return (
         "When to write to a customer:\n"
-        f"  curl -s {at}/v1/send-times -H 'content-type: application/json' -d '{body}'\n"
-        "How much a region will want:\n"
-        f"  curl -s '{at}/v1/forecasts?{query}'\n"
+        f"  curl -s {at}/v1/send-times {json_type} -d '{body}'\n"
+        "How much a region will want, and why:\n"
+        f"  curl -s '{at}/v1/forecasts?{query}&reasons=true'\n"
         f"  curl -s '{at}/v1/forecasts?{query}' -H 'accept: text/csv'\n"
+        "How much without promotions:\n"
+        f"  curl -s {at}/v1/forecasts/what-if {json_type} -d '{scenario}'\n"
+        "What to hold of it, and what the region wants more of than others:\n"
+        f"  curl -s '{at}/v1/stock-advice?{query}'\n"
+        f"  curl -s '{at}/v1/assortment?{urlencode({'region': region, 'limit': 7})}'\n"
         f"The service:  {at}   (its contract: {at}/openapi.json)"
     )

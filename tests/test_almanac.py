@@ -193,6 +193,8 @@ def test_the_examples_ask_for_what_is_there(champion):
     shown = show_requests(load_project(champion / "almanac.toml"))
     assert "http://127.0.0.1:3000/v1/forecasts?region=N&product=" in shown
     assert '"customers": ["c00", "never-seen"]' in shown
+    assert '{"region": "N", "product": "milk", "promotion": false}' in shown
+    assert "http://127.0.0.1:3000/v1/stock-advice?region=N&product=" in shown
 
 
 @pytest.mark.slow
