@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from features.engine import open_engine
+from features.region import panel_rows
 from features.region.design import build_training_design, draw_training_design
 from features.region.frequency import DAY, Bucket
 from features.region.panel import Panel, build_panel
@@ -55,3 +56,29 @@ def test_drawn_rows_are_those_of_the_whole_design(panel):
     np.testing.assert_array_equal(again.periods, drawn.periods)
     other = draw_training_design(panel, origin, BUCKET, max_rows=50, seed=2)
     assert other.periods.tolist() != drawn.periods.tolist()
+
+
+def test_a_panel_read_some_series_at_a_time_is_the_panel(tmp_path, monkeypatch):
+    sales = make_sales(periods=60).assign(price=2.0, known_since=date(2024, 1, 1))
+    workspace = write_tables(tmp_path, sales)
+
+    def read() -> Panel:
+        with open_engine(threads=1) as engine:
+            return build_panel(
+                engine,
+                workspace,
+                origin=None,
+                horizon_days=7,
+                frequency=DAY,
+                known_ahead=("price",),
+            )
+
+    whole = read()
+    for block in (1, 100):
+        monkeypatch.setattr(panel_rows, "BLOCK_ROWS", block)
+        blocks = read()
+        for name in ("units", "is_out", "sold", "history", "known"):
+            np.testing.assert_array_equal(getattr(blocks, name), getattr(whole, name), name)
+        for name in ("given", "known_from", "price_rows"):
+            one, other = getattr(blocks.plan, name), getattr(whole.plan, name)
+            np.testing.assert_array_equal(one, other, name)

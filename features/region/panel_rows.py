@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -22,10 +22,13 @@ from features.region.panel_sql import (
     select_known,
     select_panel,
 )
-from features.region.plan import Plan, build_plan
+from features.region.plan import Plan, build_plan, read_known_from
 from features.region.regressors import create_regional, find_regressors
 
 Floats = npt.NDArray[np.float32]
+
+BLOCK_ROWS = 2_000_000
+"""Rows that are a frame at a time, between the engine and the arrays."""
 
 
 @dataclass(frozen=True)
@@ -95,28 +98,44 @@ def make_grid(
 def fetch_rows(
     engine: duckdb.DuckDBPyConnection, grid: Grid, starts: npt.NDArray[np.int64]
 ) -> GridRows:
-    """Read the rows of `grid`; `starts` is the first row of each series."""
+    """Read the rows of `grid`, some series at a time; `starts` is the first row of each series."""
     drivers = find_drivers(engine, grid.regressors)
     features = declare_history(grid.frequency, drivers, grid.regressors)
     planned = select_known(drivers, grid.known_ahead, grid.regressors)
     query = select_panel(features, planned, grid.frequency, has_plan_dates=grid.has_plan_dates)
-    rows = engine.execute(query).df()
-    plan = None
-    if grid.has_plan_dates and planned:
-        plan = build_plan(rows, tuple(planned), starts, grid.frequency, grid.anchor)
     history_names = tuple(feature.name for feature in features)
     known_names = tuple(f"{name}_planned" for name in planned)
-    is_out = rows["is_out"].to_numpy(np.bool_)
-    return GridRows(
-        units=rows["units"].to_numpy(np.float64),
-        is_out=is_out,
-        sold=np.where(is_out, rows["sold"], rows["units"]).astype(np.float32),
-        history=rows[list(history_names)].to_numpy(np.float32),
-        known=rows[list(known_names)].to_numpy(np.float32),
-        plan=plan,
-        history_names=history_names,
-        known_names=known_names,
+    is_dated = grid.has_plan_dates and bool(planned)
+    given_names = [f"{name}_given" for name in planned] if is_dated else []
+    count = engine.execute("SELECT count(*) FROM grid").fetchall()[0][0]
+    units, is_out, sold = np.empty(count), np.empty(count, np.bool_), np.empty(count, np.float32)
+    history, known, given = (
+        np.empty((count, len(names)), np.float32)
+        for names in (history_names, known_names, given_names)
     )
+    since = np.empty(count if is_dated else 0, np.int32)
+    for first, last, place in _iterate_blocks(starts, count):
+        rows = engine.execute(query, [first, last]).df()
+        units[place], is_out[place] = rows["units"], rows["is_out"]
+        sold[place] = np.where(is_out[place], rows["sold"], units[place])
+        for table, names in ((history, history_names), (known, known_names), (given, given_names)):
+            for column, name in enumerate(names):
+                table[place, column] = rows[name]
+        if is_dated:
+            since[place] = read_known_from(rows["known_since"], grid.frequency, grid.anchor)
+    plan = build_plan(given, since, tuple(planned), starts) if is_dated else None
+    return GridRows(units, is_out, sold, history, known, plan, history_names, known_names)
+
+
+def _iterate_blocks(starts: npt.NDArray[np.int64], n_rows: int) -> Iterator[tuple[int, int, slice]]:
+    """Yield the first and the last series of each block of about `BLOCK_ROWS`, and its rows."""
+    ends = np.append(starts[1:], n_rows)
+    first = 0
+    while first < len(starts):
+        after = int(np.searchsorted(ends, starts[first] + BLOCK_ROWS, side="right"))
+        last = max(after - 1, first)
+        yield first, last, slice(int(starts[first]), int(ends[last]))
+        first = last + 1
 
 
 def fetch_series(engine: duckdb.DuckDBPyConnection) -> pd.DataFrame:

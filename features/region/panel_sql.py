@@ -196,7 +196,10 @@ def select_panel(
     *,
     has_plan_dates: bool = False,
 ) -> str:
-    """Write the query for units, past features and planned columns, in the order of the grid."""
+    """Write the query for units, past features and planned columns, in the order of the grid.
+
+    It asks for the first and the last of the series that are wanted.
+    """
     columns = [f"({sql})::FLOAT AS {quote(f'{name}_planned')}" for name, sql in planned.items()]
     if has_plan_dates:
         raw = {name: "price_given" if name == "price" else quote(name) for name in planned}
@@ -207,7 +210,7 @@ def select_panel(
         FROM (SELECT * REPLACE (
             last_value(price IGNORE NULLS) OVER (PARTITION BY series ORDER BY period) AS price),
             price AS price_given
-          FROM grid)
+          FROM grid WHERE series BETWEEN ? AND ?)
         WINDOW past AS (PARTITION BY series ORDER BY period),
           recent AS (PARTITION BY series ORDER BY period
             ROWS BETWEEN {frequency.windows[1]} PRECEDING AND 1 PRECEDING)

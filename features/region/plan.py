@@ -54,31 +54,38 @@ class Plan:
         return found
 
 
+def read_known_from(
+    known_since: pd.Series, frequency: Frequency, anchor: int
+) -> npt.NDArray[np.int32]:
+    """Return the first period from which each row of a plan may be read."""
+    days = pd.to_datetime(known_since).to_numpy().astype("datetime64[D]")
+    return known_from(days, frequency, anchor)
+
+
 def build_plan(
-    rows: pd.DataFrame,
+    given: Floats,
+    known_from_period: npt.NDArray[np.int32],
     planned: Sequence[str],
     starts: npt.NDArray[np.int64],
-    frequency: Frequency,
-    anchor: int,
 ) -> Plan:
-    """Keep the columns `{name}_given` and `known_since` of the panel's rows.
+    """Find the newest price as of each row, and keep the plan.
 
     Parameters
     ----------
-    rows : DataFrame, n_rows
-        Of `select_panel` with plan dates.
+    given : array of shape (n_rows, n_plan)
+        What the source planned; NaN where nothing.
+    known_from_period : array of shape (n_rows,)
+        From `read_known_from`.
     planned : sequence of str
         Names of the planned columns of `sales`.
     starts : array of int64
         First row of each series.
     """
-    given = rows[[f"{name}_given" for name in planned]].to_numpy(np.float32)
-    days = pd.to_datetime(rows["known_since"]).to_numpy().astype("datetime64[D]")
-    priced = np.full(len(rows), -1, dtype=np.int32)
+    priced = np.full(len(given), -1, dtype=np.int32)
     if "price" in planned:
         has_price = np.isfinite(given[:, list(planned).index("price")])
-        place = np.arange(len(rows), dtype=np.int32)
+        place = np.arange(len(given), dtype=np.int32)
         newest = np.maximum.accumulate(np.where(has_price, place, -1))
-        first = np.repeat(starts, np.diff(np.append(starts, len(rows))))
+        first = np.repeat(starts, np.diff(np.append(starts, len(given))))
         priced = np.where(newest >= first, newest, -1).astype(np.int32)
-    return Plan(given, known_from(days, frequency, anchor), priced)
+    return Plan(given, known_from_period, priced)
