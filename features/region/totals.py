@@ -12,6 +12,9 @@ from features.region.panel import Panel
 
 Floats = npt.NDArray[np.float64]
 
+_BLOCK = 2_000
+"""Nodes, and series, that are laid out by period at a time."""
+
 
 def build_node_scales(panel: Panel, origins: Sequence[int]) -> pd.DataFrame:
     """Measure the naive errors of every node at every crossed level, up to each origin.
@@ -39,17 +42,6 @@ def build_node_scales(panel: Panel, origins: Sequence[int]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _row_series(panel: Panel) -> npt.NDArray[np.int64]:
-    counts = panel.last_period - panel.series["first_period"].to_numpy() + 1
-    return np.repeat(np.arange(len(counts)), counts)
-
-
-def _row_periods(panel: Panel) -> npt.NDArray[np.int64]:
-    series = _row_series(panel)
-    offset = (panel.series["first_period"] - panel.series["start_row"]).to_numpy()
-    return np.asarray(np.arange(len(series)) + offset[series])
-
-
 def _scale_level(
     panel: Panel, origins: Sequence[int], region_level: str, product_level: str
 ) -> pd.DataFrame:
@@ -64,37 +56,54 @@ def _scale_level(
     groups = keys.groupby(["region_id", "product_id"], sort=True)
     node: npt.NDArray[np.int64] = groups.ngroup().to_numpy().astype(np.int64)
     nodes = groups.size().index.to_frame(index=False)
-    sums = _sum_nodes(panel, node, len(nodes), max(origins))
-    season = panel.frequency.season
-    parts = []
-    step_errors, step_counts = _running(sums, 1, 2)
-    near_errors, near_counts = _running(sums, 1, 1)
-    far_errors, far_counts = _running(sums, season, 1)
-    for origin in origins:
-        at = origin - panel.first_period
-        far = far_counts[:, at] >= season
-        errors = np.where(far, far_errors[:, at], near_errors[:, at])
-        counts = np.where(far, far_counts[:, at], near_counts[:, at])
-        squares = _ratio(step_errors[:, at], step_counts[:, at])
-        parts.append(
-            nodes.assign(
-                origin=origin,
-                level=f"{region_level}/{product_level}",
-                season_error=_ratio(errors, counts),
-                step_error=np.sqrt(squares),
-            )
-        )
+    errors = np.empty((len(origins), len(nodes), 2))
+    at = np.asarray(origins) - panel.first_period
+    for first in range(0, len(nodes), _BLOCK):
+        last = min(first + _BLOCK, len(nodes))
+        chosen = np.flatnonzero((node >= first) & (node < last))
+        sums = _sum_nodes(panel, chosen, node - first, last - first, int(at.max()) + 1)
+        errors[:, first:last] = _measure(sums, at, panel.frequency.season)
+    level = f"{region_level}/{product_level}"
+    parts = [
+        nodes.assign(origin=origin, level=level, season_error=found[:, 0], step_error=found[:, 1])
+        for origin, found in zip(origins, errors, strict=True)
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
-def _sum_nodes(panel: Panel, node: npt.NDArray[np.int64], n_nodes: int, last: int) -> Floats:
-    """Return units per node and period, shape (n_nodes, n_periods), NaN where nothing is known."""
-    width = last - panel.first_period + 1
-    period, series = _row_periods(panel), _row_series(panel)
-    known = (period <= last) & np.isfinite(panel.units) & (node[series] >= 0)
-    code = node[series[known]] * width + period[known] - panel.first_period
-    sums = np.bincount(code, weights=panel.units[known], minlength=n_nodes * width)
-    there = np.bincount(code, minlength=n_nodes * width) > 0
+def _measure(sums: Floats, at: npt.NDArray[np.int64], season: int) -> Floats:
+    """Return season_error and step_error as of some columns, shape (n_origins, n_nodes, 2)."""
+    step_errors, step_counts = _running(sums, 1, 2)
+    near_errors, near_counts = _running(sums, 1, 1)
+    far_errors, far_counts = _running(sums, season, 1)
+    far = far_counts[:, at] >= season
+    errors = np.where(far, far_errors[:, at], near_errors[:, at])
+    counts = np.where(far, far_counts[:, at], near_counts[:, at])
+    squares = _ratio(step_errors[:, at], step_counts[:, at])
+    return np.stack([_ratio(errors, counts).T, np.sqrt(squares).T], axis=-1)
+
+
+def _sum_nodes(
+    panel: Panel,
+    chosen: npt.NDArray[np.int64],
+    node: npt.NDArray[np.int64],
+    n_nodes: int,
+    width: int,
+) -> Floats:
+    """Return units per node and period, shape (n_nodes, width), NaN where nothing is known."""
+    starts = panel.series["start_row"].to_numpy()
+    begins = panel.series["first_period"].to_numpy() - panel.first_period
+    sums, there = np.zeros(n_nodes * width), np.zeros(n_nodes * width, bool)
+    for place in range(0, len(chosen), _BLOCK):
+        series = chosen[place : place + _BLOCK]
+        counts = np.maximum(width - begins[series], 0)
+        each = np.repeat(series, counts)
+        within = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts)
+        units = panel.units[starts[each] + within]
+        known = np.isfinite(units)
+        code = (node[each] * width + begins[each] + within)[known]
+        sums += np.bincount(code, weights=units[known], minlength=len(sums))
+        there[code] = True
     return np.asarray(np.where(there, sums, np.nan).reshape(n_nodes, width))
 
 
