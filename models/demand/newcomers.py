@@ -67,9 +67,10 @@ def add_newcomers(panel: Panel, made: Coherent) -> tuple[Coherent, Newcomers]:
     young = np.flatnonzero(members.is_listed & (share < 1.0))
     mean, values = made.mean.copy(), made.knots.copy()
     words: dict[int, str] = {}
+    kin = _read_kin(panel)
     for place in young:
         row = panel.series.iloc[place]
-        siblings, whose = find_siblings(panel, row["region_id"], row["product_id"], is_old)
+        siblings, whose = find_siblings(panel, row["region_id"], row["product_id"], is_old, kin)
         if len(siblings):
             own = share[place]
             mean[place] = own * mean[place] + (1 - own) * made.mean[siblings].mean(axis=0)
@@ -82,26 +83,50 @@ def add_newcomers(panel: Panel, made: Coherent) -> tuple[Coherent, Newcomers]:
 
 
 def find_siblings(
-    panel: Panel, region: str, product: str, is_old: npt.NDArray[np.bool_]
+    panel: Panel,
+    region: str,
+    product: str,
+    is_old: npt.NDArray[np.bool_],
+    kin: _Kin | None = None,
 ) -> tuple[npt.NDArray[np.int64], str]:
-    """Return the positions of a pair's siblings, and in words whose pattern it gets."""
-    series = panel.series
+    """Return the positions of a pair's siblings, and in words whose pattern it gets.
+
+    `kin` is of the panel; it is read anew where it is not given.
+    """
+    kin = _read_kin(panel) if kin is None else kin
     parent, family = _parent(panel.regions, region), _parent(panel.products, product)
-    same = (series["product_id"] == product).to_numpy()
-    near = series["region_id"].map(lambda one: _parent(panel.regions, one) == parent).to_numpy()
-    here = (series["region_id"] == region).to_numpy()
-    kin = series["product_id"].map(lambda one: _parent(panel.products, one) == family).to_numpy()
+    same, here = kin.product == product, kin.region == region
     for chosen, whose in (
-        (same & near, f"the pattern of {product} in {parent}"),
+        (same & (kin.parent == parent), f"the pattern of {product} in {parent}"),
         (same, f"the pattern of {product} in all regions"),
-        (here & kin, f"the pattern of {family} in {region}"),
-        (np.ones(len(series), bool), "the pattern of all series"),
+        (here & (kin.family == family), f"the pattern of {family} in {region}"),
+        (np.ones(len(is_old), bool), "the pattern of all series"),
     ):
         found = np.flatnonzero(chosen & is_old)
         if len(found):
             step = max(1, len(found) // MOST_SIBLINGS)
             return found[::step], whose
     return np.empty(0, np.int64), ""
+
+
+@dataclass(frozen=True)
+class _Kin:
+    """Region and product of each series of a panel, and their parents."""
+
+    region: npt.NDArray[np.object_]
+    product: npt.NDArray[np.object_]
+    parent: npt.NDArray[np.object_]
+    family: npt.NDArray[np.object_]
+
+
+def _read_kin(panel: Panel) -> _Kin:
+    region, product = (panel.series[name].to_numpy(object) for name in ("region_id", "product_id"))
+    return _Kin(region, product, _parents(panel.regions, region), _parents(panel.products, product))
+
+
+def _parents(tree: Hierarchy, ids: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    above = {one: _parent(tree, one) for one in set(ids)}
+    return np.array([above[one] for one in ids], object)
 
 
 def _add_unseen(
@@ -116,8 +141,9 @@ def _add_unseen(
     mean = np.zeros(shape)
     values = np.zeros((*shape, made.knots.shape[2]), np.float32)
     listed = np.zeros(len(panel.unseen), bool)
+    kin = _read_kin(panel)
     for place, row in enumerate(panel.unseen.to_dict("records")):
-        siblings, whose = find_siblings(panel, row["region_id"], row["product_id"], is_old)
+        siblings, whose = find_siblings(panel, row["region_id"], row["product_id"], is_old, kin)
         if not len(siblings):
             continue
         there = members.periods >= row["first_period"]
