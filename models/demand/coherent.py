@@ -173,12 +173,15 @@ def spread_nodes(
     found = np.zeros((len(nodes.table), n_steps, len(QUANTILES)))
     totals = np.zeros((len(several), n_steps * n_paths), np.float32)
     chosen = np.flatnonzero(made.members.is_listed)
+    summing = nodes.summing[several].astype(np.float32).tocsc()
     for block in iterate_blocks(len(chosen), 1 + 20 * _BLOCK_VALUES // (n_steps * n_paths)):
         paths = draw_block(made, shocks, names, chosen[block], seed, n_paths)
         if seen is not None:
             paths *= seen[chosen[block], :, None]
-        below = nodes.summing[several][:, chosen[block]].astype(np.float32)
-        totals += below @ paths.reshape(len(block), -1)
+        below = summing[:, chosen[block]].tocsr()
+        # Most nodes lie above none of the block's series.
+        above = np.flatnonzero(np.diff(below.indptr))
+        totals[above] += below[above] @ paths.reshape(len(block), -1)
     drawn = totals.reshape(len(several), n_steps, n_paths)
     found[several] = np.moveaxis(np.quantile(drawn, QUANTILES, axis=2), 0, 2)
     single = np.flatnonzero(nodes.is_single)
