@@ -14,13 +14,14 @@
 # # How much each region will want
 #
 # How a data scientist works with demand: look at the series, at the panel as of an origin, train,
-# read the backtest, train again with another setting, compare the runs in MLflow, and plot a
-# forecast with its intervals.
+# read the backtest and what it chose, train again with another setting, compare the runs in MLflow,
+# and ask a forecast for its intervals, its reasons, a scenario and the stock it calls for.
 #
 # It works on the project that `ALMANAC_PROJECT` names, else on the demo (`make demo` makes it; it
 # takes some minutes there). Open it in Jupyter through jupytext, or run it as a script.
 
 # %%
+import io
 import os
 from dataclasses import replace
 from datetime import timedelta
@@ -37,8 +38,13 @@ from features.door.tables import build_tables
 from features.progress import Terminal
 from features.project import load_project
 from models.artifact import load_artifact
+from models.demand.plan_changes import Change
+from models.demand.reasons import PARTS
+from models.demand.scenario import find_series, run_scenario
+from models.demand.scenario_files import Scenarios
 from training.config import DemandSettings
 from training.datasets import tabulate_panel
+from training.demand.explanations import REASONS_FILE
 from training.demand.plots import (
     draw_coverage,
     draw_error_by_horizon,
@@ -48,6 +54,8 @@ from training.demand.plots import (
     sort_levels,
 )
 from training.demand.steps import load_panel
+from training.demand.stock_files import STOCK_FILE
+from training.demand.what_if import describe_scenario
 from training.findings import PUBLISHED, compare_wape, pick_series, score_regions
 from training.lifecycle import read_evidence, train
 from training.recipes import FORECASTS_FILE, RECIPES
@@ -135,15 +143,28 @@ for axes, pick in zip(rows[:, 0], picks, strict=True):
 plt.show()
 
 # %% [markdown]
+# ## What the backtest chose
+#
+# The weights of the members by horizon, then all else: the Tweedie power, how levels are made to
+# agree, which distribution a series has, and how much of their errors series have in common.
+
+# %%
+evidence["weights"].pivot_table(index="member", columns="bucket", values="weight").round(2)
+
+# %%
+evidence["choices"]
+
+# %% [markdown]
 # ## Retrain with another setting
 #
 # The Tweedie power says how fast the variance of sales grows with their mean: 1 is Poisson's, 2 is
-# gamma's. The settings are those of the section `[demand]` of the project file; `use_prophet` and
-# `horizon_days` would be changed the same way.
+# gamma's. It is chosen before the first origin unless `is_power_tuned` is false. The settings are
+# those of the section `[demand]` of the project file; `use_prophet` and `horizon_days` would be
+# changed the same way.
 
 # %%
 demand = project.raw.get("demand", {})
-lightgbm = demand.get("lightgbm", {}) | {"tweedie_power": 1.6}
+lightgbm = demand.get("lightgbm", {}) | {"tweedie_power": 1.6, "is_power_tuned": False}
 other = replace(project, raw=project.raw | {"demand": demand | {"lightgbm": lightgbm}})
 train(other, recipe, fingerprints, terminal)
 
@@ -176,14 +197,16 @@ comparison
 #
 # ## A forecast with its intervals
 #
-# Every registered model holds its forecasts of all levels. Here is that of the largest series, from
-# the first training, after what was sold before.
+# Every registered model holds its forecasts of all levels, and what is asked of them. Here is that
+# of the largest series, from the first training, after what was sold before.
 
 # %%
 with TemporaryDirectory() as folder:
     bundle = tracker.download_bundle(recipe.kind, version, Path(folder) / "bundle")
-    load_artifact(bundle, recipe.kind)  # checks every byte
-    published = pd.read_parquet(bundle / FORECASTS_FILE)
+    files = load_artifact(bundle, recipe.kind).files  # checks every byte
+published, reasons, advice = (
+    pd.read_parquet(io.BytesIO(files[name])) for name in (FORECASTS_FILE, REASONS_FILE, STOCK_FILE)
+)
 region, product = series["units"].idxmax()
 ahead = published[(published["region_id"] == region) & (published["product_id"] == product)]
 print(ahead["evidence"].iloc[0])
@@ -195,3 +218,43 @@ figure, axes = plt.subplots(figsize=(12, 3.5), layout="constrained")
 draw_sales(axes, past.sort_values("date").tail(4 * len(ahead)))
 draw_series(axes, ahead, title=f"{region} / {product}")
 plt.show()
+
+# %% [markdown]
+# ## Why
+#
+# The parts of that forecast in units; they sum to its mean.
+
+# %%
+parts = reasons[(reasons["region_id"] == region) & (reasons["product_id"] == product)]
+parts = parts.merge(ahead[["level", "date", "mean"]]).set_index("date")[["mean", *PARTS]]
+gap = np.abs(parts[list(PARTS)].sum(axis=1) - parts["mean"]).max()
+print(f"largest difference between the mean and the sum of its parts: {gap:.1e} units")
+parts.round(2)
+
+# %% [markdown]
+# ## What if
+#
+# A change of the plan on the same sample paths: here, no promotion in any period. What the trees
+# cannot react to, or never saw, is said below.
+
+# %%
+scenarios = Scenarios.from_files(files)
+chosen = find_series(scenarios.paths, region, product)
+asked = run_scenario(scenarios.paths, scenarios.read(chosen), Change(is_promoted=False))
+print(describe_scenario(asked))
+
+# %% [markdown]
+# ## What to hold
+#
+# From the same paths: what to order up to, so that there is stock until the next order can arrive,
+# by `[stock]` of the project file. Without stock on file it gives levels, not orders.
+
+# %%
+print(advice[(advice["region_id"] == region) & (advice["product_id"] == product)].iloc[0]["reason"])
+advice[["region_id", "product_id", "reorder_point", "order_up_to", "safety_stock"]].head()
+
+# %% [markdown]
+# How that rule would have done in the backtest, beside simpler ones:
+
+# %%
+evidence["stock_policies"][["policy", "total_money", "holding_money", "lost_money", "fill_rate"]]

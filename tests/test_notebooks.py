@@ -166,6 +166,15 @@ def test_regional_demand_shows_its_pictures_and_a_forecast(runs):
     assert "days of own history" in run.output
 
 
+def test_regional_demand_asks_why_what_if_and_what_to_hold(runs):
+    said = runs["02_regional_demand"].output
+    gap = re.search(r"the sum of its parts: (\S+) units", said)
+    assert gap
+    assert float(gap[1]) < 1e-3
+    assert "warning: promotions are not planned" in said
+    assert "no stock is known: levels only" in said
+
+
 @pytest.mark.parametrize("name", [notebook.stem for notebook in NOTEBOOKS])
 def test_a_report_can_be_written_of_what_a_notebook_trained(runs, name, tmp_path, monkeypatch):
     # The same pictures were drawn when it was trained.
