@@ -82,3 +82,14 @@ def test_a_panel_read_some_series_at_a_time_is_the_panel(tmp_path, monkeypatch):
         for name in ("given", "known_from", "price_rows"):
             one, other = getattr(blocks.plan, name), getattr(whole.plan, name)
             np.testing.assert_array_equal(one, other, name)
+
+
+def test_of_many_series_some_are_kept_over_enough_periods(panel):
+    origin = panel.origin_period
+    some = build_training_design(panel, origin, BUCKET, max_rows=60, least_periods=28)
+    assert np.unique(some.periods).tolist() == list(range(origin - 27, origin + 1))
+    step = 1 + len(panel.series) * 28 // 60
+    assert set(some.series.tolist()) == set(range(0, len(panel.series), step))
+    few = build_training_design(panel, origin, BUCKET, max_rows=10**6, least_periods=28)
+    whole = build_training_design(panel, origin, BUCKET)
+    pd.testing.assert_frame_equal(few.features, whole.features)

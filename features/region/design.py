@@ -53,7 +53,12 @@ class Design:
 
 
 def build_training_design(
-    panel: Panel, origin: int, bucket: Bucket, *, max_rows: int | None = None
+    panel: Panel,
+    origin: int,
+    bucket: Bucket,
+    *,
+    max_rows: int | None = None,
+    least_periods: int = 1,
 ) -> Design:
     """Return every observed row up to the origin, seen from `bucket.last` periods before it.
 
@@ -67,6 +72,9 @@ def build_training_design(
         Sets how old the past must be.
     max_rows : int, optional
         Keep at most so many, the newest periods first.
+    least_periods : int
+        Of so many series that their rows are of fewer periods, keep every second one, or every
+        third, and so on.
 
     Returns
     -------
@@ -74,7 +82,10 @@ def build_training_design(
         Rows by series, then period; the first one of a series is left out, as there was nothing
         to learn from before it.
     """
-    series, periods = _rows_between(panel, panel.first_period, origin)
+    step = 1 if max_rows is None else 1 + len(panel.series) * least_periods // max_rows
+    oldest = panel.first_period if step == 1 else origin - least_periods + 1
+    series, periods = _rows_between(panel, oldest, origin)
+    series, periods = series[series % step == 0], periods[series % step == 0]
     keep = np.isfinite(panel.units[row_of(panel, series, periods)])
     keep &= periods > panel.series["first_period"].to_numpy()[series]
     if max_rows is not None and keep.sum() > max_rows:

@@ -45,8 +45,11 @@ def choose_power(
     PowerChoice
         The power of the smallest WAPE; the middle one where there is too little to try it on.
     """
-    design = build_training_design(panel, origin, bucket, max_rows=_MOST_ROWS)
-    held = design.periods > origin - max(bucket.last, 2)
+    ahead = max(bucket.last, 2)
+    design = build_training_design(
+        panel, origin, bucket, max_rows=_MOST_ROWS, least_periods=3 * ahead
+    )
+    held = design.periods > origin - ahead
     if held.sum() < 20 or (~held).sum() < 100 or design.units[held].sum() <= 0:
         return PowerChoice(POWERS[1], "too few rows to try others")
     wape = {}
