@@ -10,6 +10,7 @@ import pandas as pd
 
 from features.progress import Progress
 from features.project import Project
+from models.demand.latent import estimate_latent_demand
 from models.demand.model import DemandModel
 from training.config import DemandSettings, PromotionSettings, StockSettings
 from training.demand.explanations import explain_demand
@@ -61,7 +62,11 @@ def _train_demand(project: Project, progress: Progress) -> Trained:
             )
         ),
         tables=tables
-        | {"importance": _average_importance(model), "stock_policies": stock.policies},
+        | {
+            "importance": _average_importance(model),
+            "stock_policies": stock.policies,
+            "latent_demand": estimate_latent_demand(panel, model.fitted.lightgbm),
+        },
     )
 
 

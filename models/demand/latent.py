@@ -13,6 +13,8 @@ from features.region.panel import Panel
 from models.demand.boosting import LightGBMDemand
 
 COLUMNS = ("region_id", "product_id", "date", "sold", "latent_demand")
+MAX_PERIODS = 500_000
+"""Most periods without stock, of all series together, that are estimated."""
 
 
 def estimate_latent_demand(panel: Panel, models: Mapping[Bucket, LightGBMDemand]) -> pd.DataFrame:
@@ -32,8 +34,11 @@ def estimate_latent_demand(panel: Panel, models: Mapping[Bucket, LightGBMDemand]
     -------
     DataFrame
         `COLUMNS`: one row per series and period without stock; units. The first period of a
-        series is left out, as nothing is known before it.
+        series is left out, as nothing is known before it. Empty where there are more than
+        `MAX_PERIODS`.
     """
+    if int(panel.is_out.sum()) > MAX_PERIODS:
+        return pd.DataFrame(columns=list(COLUMNS))
     bucket = min(models, key=lambda one: one.last)
     design = build_censored_design(panel, panel.origin_period, bucket)
     series = panel.series.iloc[design.series]

@@ -173,7 +173,7 @@ def draw_regions(axes: Axes, regions: pd.DataFrame) -> None:
         )  # fmt: skip
     list_names(axes, [str(region) for region in regions["region"]])
     label_axes(axes, title="Regions with the greatest error", x="WAPE, % of units sold", y="region")
-    show_percent(axes, on="x")
+    show_percent(axes, on="x", decimals=None)
     _add_legend(axes)
 
 
