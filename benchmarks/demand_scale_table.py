@@ -13,16 +13,19 @@ from typing import Any
 NAME = "demand_scale"
 LIBRARIES = ("duckdb", "lightgbm", "numpy", "pandas", "pyarrow", "scipy")
 STAGES = ("tables", "panel", "backtest", "fit", "forecast", "in_one_go")
+"""What is shown; `in_one_go` is all but the tables."""
 
 NOTES = (
     "Simulated sales: the M5 subset's series shifted by whole weeks and multiplied by seeded "
     "noise, stores × 100 items in 10 categories, three years of days, with prices known 28 days "
     "ahead. Each size runs in a process of its own: `tables` checks and writes the canonical "
-    "tables; in one go are the panel, a backtest of two origins with calibration and scores of all "
-    "models, the final fit, and the forecast of every level with its quantiles. The machine is "
-    "shared, so processor seconds say more than seconds. Memory is the process's and its "
-    "children's peak while a stage runs, the panel included.",
+    "tables; in one go are the panel, a backtest with calibration and scores of all models, the "
+    "final fit, and the forecast of every level with its quantiles. Without origins there is no "
+    "backtest, and priors calibrate; a backtest fits and forecasts once more per origin. The "
+    "machine is shared, so processor seconds say more than seconds. Memory is the process's and "
+    "its children's peak while a stage runs, the panel included.",
 )
+AIM = 50_000
 
 
 def write_results(results: Sequence[dict[str, Any]], folder: Path, command: str) -> None:
@@ -43,9 +46,9 @@ def write_results(results: Sequence[dict[str, Any]], folder: Path, command: str)
     about = {"date": datetime.now(UTC).date().isoformat(), "command": command}
     about |= {"python": platform.python_version()}
     about |= {name: version(name) for name in LIBRARIES}
-    by_size = {row["series"]: row for row in known}
-    by_size |= {row["series"]: {**row, "about": about} for row in results}
-    rows = [by_size[size] for size in sorted(by_size)]
+    by_size = {(row["origins"], row["series"]): row for row in known}
+    by_size |= {(row["origins"], row["series"]): {**row, "about": about} for row in results}
+    rows = [by_size[key] for key in sorted(by_size)]
     saved.write_text(json.dumps({"results": rows}, indent=2) + "\n", encoding="utf-8")
     (folder / f"{NAME}.md").write_text("\n".join(_describe(rows)) + "\n", encoding="utf-8")
     _draw(rows, folder / f"{NAME}.png")
@@ -55,23 +58,57 @@ def _describe(rows: Sequence[dict[str, Any]]) -> list[str]:
     lines = ["# What forecasting costs as series grow in number", "", *NOTES, ""]
     lines += [f"![cost per series]({NAME}.png)", ""]
     lines += [
-        "| series | rows | nodes | stage | seconds | CPU s | CPU ms a series | peak GiB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| series | origins | rows | nodes | stage | seconds | CPU s | CPU ms each | peak GiB |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        for stage in STAGES:
-            cost = row["in_one_go"] if stage == "in_one_go" else row["stages"][stage]
-            each = 1000 * cost["cpu"] / row["series"]
+        for stage, cost in _stages(row).items():
             lines.append(
-                f"| {row['series']:,} | {row['rows']:,} | {row['nodes']:,} "
+                f"| {row['series']:,} | {row['origins']} | {row['rows']:,} | {row['nodes']:,} "
                 f"| {stage.replace('_', ' ')} | {cost['seconds']:.0f} | {cost['cpu']:.0f} "
-                f"| {each:.1f} | {cost['gib']:.2f} |"
+                f"| {1000 * cost['cpu'] / row['series']:.1f} | {cost['gib']:.2f} |"
             )
-    lines += ["", "## Runs", ""]
+    lines += ["", *_extrapolate(_longest(rows)), "## Runs", ""]
     for row in rows:
         words = ", ".join(f"{key} {value}" for key, value in row["about"].items())
-        lines.append(f"- {row['series']:,} series on {row['threads']} threads: {words}")
+        size = f"{row['series']:,} series, {row['origins']} origins, {row['threads']} threads"
+        lines.append(f"- {size}: {words}")
     return lines
+
+
+def _stages(row: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return what each stage of a run cost, those that it had."""
+    found = {**row["stages"], "in_one_go": row["in_one_go"]}
+    return {stage: found[stage] for stage in STAGES if stage in found}
+
+
+def _longest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the runs with the number of origins that most sizes were measured with."""
+    counts = [row["origins"] for row in rows]
+    most = max(dict.fromkeys(counts), key=counts.count)
+    return [row for row in rows if row["origins"] == most]
+
+
+def _extrapolate(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say what the aim would cost by a straight line through the two largest sizes below it."""
+    if len(rows) < 2 or rows[-1]["series"] >= AIM:
+        return []
+    small, large = rows[-2:]
+    step = (AIM - large["series"]) / (large["series"] - small["series"])
+    lines = [
+        f"**{AIM:,} series were not measured.** A straight line through {small['series']:,} and "
+        f"{large['series']:,} series ({large['origins']} origins) would give:",
+        "",
+        "| stage | CPU s | CPU ms each | peak GiB |",
+        "|---|---|---|---|",
+    ]
+    for stage, cost in _stages(large).items():
+        before = _stages(small)[stage]
+        cpu, gib = (cost[name] + step * (cost[name] - before[name]) for name in ("cpu", "gib"))
+        lines.append(
+            f"| {stage.replace('_', ' ')} | {cpu:.0f} | {1000 * cpu / AIM:.1f} | {gib:.1f} |"
+        )
+    return [*lines, ""]
 
 
 def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -81,18 +118,20 @@ def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    rows = _longest(rows)
     sizes = [row["series"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-    for stage in STAGES[1:]:
-        costs = [row["in_one_go"] if stage == "in_one_go" else row["stages"][stage] for row in rows]
-        each = [1000 * cost["cpu"] / size for cost, size in zip(costs, sizes, strict=True)]
+    for stage in _stages(rows[0]):
+        each = [1000 * _stages(row)[stage]["cpu"] / row["series"] for row in rows]
         left.plot(sizes, each, marker="o", label=stage.replace("_", " "))
     left.set(xscale="log", yscale="log", xlabel="series", ylabel="CPU ms a series")
     left.legend(frameon=False, fontsize=8)
-    right.plot(sizes, [row["in_one_go"]["gib"] for row in rows], marker="o")
-    right.axhline(24, color="grey", linestyle=":")
+    right.plot(sizes, [row["in_one_go"]["gib"] for row in rows], marker="o", label="measured")
+    right.axhline(24, color="grey", linestyle=":", label="24 GiB")
     right.set(xscale="log", yscale="log", xlabel="series", ylabel="peak GiB")
+    right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"Cost by number of series, {rows[0]['origins']} origins", fontsize=10)
     figure.savefig(path, dpi=80)
     plt.close(figure)
