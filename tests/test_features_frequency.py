@@ -26,8 +26,8 @@ from features.region.frequency import (
         (DAY, 1, ["1-7"]),
         (WEEK, 4, ["1-2", "3-4"]),
         (WEEK, 9, ["1-2", "3-4", "5-8", "9"]),
-        (MONTH, 24, ["1", "2-3", "4-6", "7-12", "13-24"]),
-        (QUARTER, 8, ["1", "2", "3-4", "5-8"]),
+        (MONTH, 24, ["1-3", "4-12", "13-24"]),
+        (QUARTER, 8, ["1-4", "5-8"]),
     ],
 )
 def test_buckets_cover_the_horizon(frequency, horizon, names):
