@@ -81,14 +81,13 @@ def learn(
     members: Members | None = None,
 ) -> Calibration:
     """Learn the calibration from folds, by what was known of them at a period."""
-    known = panel.units[(panel.units > 0) & (_row_periods(panel) <= known_until)]
     nodes = done[0].made.members.nodes if members is None else members.nodes
     return learn_calibration(
         [fold.made for fold in done],
         nodes,
         known_until,
         seed=seed,
-        smallest_sale=float(known.min()) if len(known) else 0.0,
+        smallest_sale=_find_smallest_sale(panel, known_until),
     )
 
 
@@ -211,8 +210,12 @@ def _group(rows: pd.DataFrame) -> npt.NDArray[np.object_]:
     return np.asarray((rows["level"] + "|" + rows["bucket"]).to_numpy(object))
 
 
-def _row_periods(panel: Panel) -> npt.NDArray[np.int64]:
+def _find_smallest_sale(panel: Panel, known_until: int) -> float:
+    """Return the smallest number of units sold in a period up to one; 0 if there is none."""
     first = panel.series["first_period"].to_numpy()
-    counts = panel.last_period - first + 1
-    offset = first - panel.series["start_row"].to_numpy()
-    return np.asarray(np.arange(counts.sum()) + np.repeat(offset, counts))
+    begin = panel.series["start_row"].to_numpy() - first
+    later = np.arange(known_until + 1, panel.last_period + 1)
+    is_known = panel.units > 0
+    is_known[(begin[:, None] + later)[later >= first[:, None]]] = False
+    smallest = float(np.min(panel.units, where=is_known, initial=np.inf))
+    return smallest if np.isfinite(smallest) else 0.0
