@@ -147,25 +147,31 @@ def main() -> int:
         return 0
     from benchmarks.demand_bars import check_bars
     from benchmarks.demand_table import build_scores, print_wape, write_results
+    from benchmarks.demand_volume import check_coverage, score_coverage_by_volume
 
     names, models = arguments.datasets.split(","), arguments.models.split(",")
-    scores, costs = [], []
+    scores, costs, volumes = [], [], []
     for name in names:
         for model in models:
             if arguments.again:
                 (arguments.cache / f"{name}.{model}.json").unlink(missing_ok=True)
             cost = run_apart(name, model, arguments.cache, arguments.threads)
             costs.append({"dataset": name, "model": model, **cost})
-        scores.append(build_scores(load_dataset(name), models, arguments.cache))
+        dataset = load_dataset(name)
+        scores.append(build_scores(dataset, models, arguments.cache))
+        if ALMANAC in models:
+            volumes.append(score_coverage_by_volume(dataset, arguments.cache, ALMANAC))
         print_wape(pd.concat(scores, ignore_index=True), arguments.cache / "table.txt")
     table = pd.concat(scores, ignore_index=True)
     bars = check_bars(table, pd.DataFrame(costs))
+    volume = pd.concat(volumes, ignore_index=True) if volumes else pd.DataFrame()
+    bars += check_coverage(volume) if volumes else []
     if arguments.out:
         command = (
             f"python -m benchmarks.demand --datasets {arguments.datasets} "
             f"--models {arguments.models} --threads {arguments.threads}"
         )
-        write_results(table, pd.DataFrame(costs), bars, arguments.out, command)
+        write_results(table, pd.DataFrame(costs), volume, bars, arguments.out, command)
     return 0 if all(bar.is_met for bar in bars) else 1
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from benchmarks.demand_bars import OVERALL, Bar
 from benchmarks.demand_data import Dataset, build_grid, build_nodes, scale_errors
 from benchmarks.demand_frames import NODE, QUANTILE_NAMES
+from benchmarks.demand_volume import format_coverage
 from training.demand.scores import score_forecasts
 
 SHOWN = ("wape", "bias", "rmsse", "pinball", "coverage_80", "coverage_95")
@@ -110,7 +111,12 @@ def format_rows(table: pd.DataFrame) -> list[str]:
 
 
 def write_results(
-    table: pd.DataFrame, costs: pd.DataFrame, bars: list[Bar], folder: Path, command: str
+    table: pd.DataFrame,
+    costs: pd.DataFrame,
+    volume: pd.DataFrame,
+    bars: list[Bar],
+    folder: Path,
+    command: str,
 ) -> None:
     """Write `demand.md` and `demand.json`."""
     about = {"date": datetime.now(UTC).date().isoformat(), "command": command}
@@ -133,6 +139,7 @@ def write_results(
         "",
         *format_rows(table),
         "",
+        *(format_coverage(volume) if len(volume) else []),
         "## RMSE, mean over all series of all levels",
         "",
         "| dataset | model | RMSE |",
@@ -155,6 +162,7 @@ def write_results(
         "bars": [asdict(bar) for bar in bars],
         "scores": json.loads(table.to_json(orient="records")),
         "costs": costs.to_dict(orient="records"),
+        "coverage_by_volume": volume.to_dict(orient="records"),
     }
     (folder / "demand.json").write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
 
