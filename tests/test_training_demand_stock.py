@@ -207,6 +207,7 @@ def test_training_publishes_advice_with_the_newest_stock(trained):
 
 
 def test_policies_are_simulated_and_reported(trained):
+    assert trained[1].tables["latent_demand"].empty  # it was never out of stock
     policies = trained[1].tables["stock_policies"].set_index("policy")
     assert policies.index[0] == "almanac"
     assert {"seasonal_naive", "lightgbm_quantiles"} <= set(policies.index)

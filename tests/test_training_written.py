@@ -7,6 +7,7 @@ import pytest
 
 from training.written import write_result
 
+DATED = pd.DataFrame({"date": pd.to_datetime(["2024-01-31"]), "mean": [0.1 + 0.2], "n": [3]})
 TABLE = pd.DataFrame({"region": ["N", "S"], "mean": [1.5, 2.0]})
 
 
@@ -21,3 +22,8 @@ def test_another_suffix_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"FILE\.csv or FILE\.parquet, got a\.xlsx"):
         write_result(TABLE, tmp_path / "a.xlsx")
     assert not list(tmp_path.iterdir())
+
+
+def test_csv_leaves_out_the_noise_of_numbers_and_keeps_all_else(tmp_path):
+    write_result(DATED, tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text() == "date,mean,n\n2024-01-31,0.3,3\n"

@@ -30,7 +30,8 @@ def write_result(table: pd.DataFrame, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
     if out.suffix == ".csv":
-        table.round(6).to_csv(partial, index=False)
+        rounded = {name: table[name].round(6) for name in table.select_dtypes("floating")}
+        table.assign(**rounded).to_csv(partial, index=False)
     else:
         table.to_parquet(partial, index=False)
     partial.replace(out)

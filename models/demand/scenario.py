@@ -217,10 +217,8 @@ def _warn(
     for block in rows.blocks:
         known |= (block.scale > 0).any(axis=1)
     if not known.all():
-        found.append(
-            f"{int((~known).sum())} of {total} series never sold: they have the pattern of others "
-            "and do not react"
-        )
+        who = "this series" if total == 1 else f"{int((~known).sum())} of {total} series"
+        found.append(f"{who} never sold: the pattern of others stands there and does not react")
     if not found and (ratio == 1.0).all() and change != Change():
         found.append("the trees see no difference between this and the plan")
     return tuple(found)
