@@ -110,7 +110,8 @@ def run_recursion(values: Floats, theta: Floats, form: EtsForm, season: int) -> 
     alpha, gamma = theta[ALPHA], (1 - theta[ALPHA]) * theta[GAMMA]
     beta, phi = alpha * theta[BETA], theta[PHI] if form.trend == "Ad" else 1.0
     missing = np.isnan(values)
-    n_waiting = int(_find_first(missing).max(initial=0))
+    first = _find_first(missing)
+    n_waiting = int(first.max(initial=0))
     has_gap = np.asarray(missing.any(axis=1))
     fitted = np.empty((len(values), *level.shape))
     has_trend = form.trend != "N"
@@ -125,7 +126,7 @@ def run_recursion(values: Floats, theta: Floats, form: EtsForm, season: int) -> 
         shock = _update_season(place, base, error, gamma, form.season)
         moved, turned = base + alpha * shock, drift + beta * shock if has_trend else slope
         if t < n_waiting:
-            starts = t >= _find_first(missing)
+            starts = t >= first
             moved, turned = np.where(starts, moved, level), np.where(starts, turned, slope)
         level, slope = moved, turned
     return Recursion(fitted, level, slope, seasonal)
