@@ -30,8 +30,10 @@ def write_result(table: pd.DataFrame, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.partial")
     if out.suffix == ".csv":
-        rounded = {name: table[name].round(6) for name in table.select_dtypes("floating")}
-        table.assign(**rounded).to_csv(partial, index=False)
+        floats = [name for name in table if pd.api.types.is_float_dtype(table[name])]
+        table.assign(**{str(name): table[name].round(6) for name in floats}).to_csv(
+            partial, index=False
+        )
     else:
         table.to_parquet(partial, index=False)
     partial.replace(out)
