@@ -90,24 +90,23 @@ def _longest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _extrapolate(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Say what the aim would cost by a straight line through the two largest sizes below it."""
-    if len(rows) < 2 or rows[-1]["series"] >= AIM:
+    """Say what the aim would cost in proportion to the largest size, if that is smaller."""
+    large = rows[-1]
+    times = AIM / large["series"]
+    if times <= 1:
         return []
-    small, large = rows[-2:]
-    step = (AIM - large["series"]) / (large["series"] - small["series"])
     lines = [
-        f"**{AIM:,} series were not measured.** A straight line through {small['series']:,} and "
-        f"{large['series']:,} series ({large['origins']} origins) would give:",
+        f"**{AIM:,} series were not measured.** In proportion to {large['series']:,} series "
+        f"({large['origins']} origins) they would take at most the following, which counts "
+        f"{times:.0f} times what does not grow, such as the trees' capped rows and the engine's "
+        "memory:",
         "",
-        "| stage | CPU s | CPU ms each | peak GiB |",
-        "|---|---|---|---|",
+        "| stage | CPU s | peak GiB |",
+        "|---|---|---|",
     ]
     for stage, cost in _stages(large).items():
-        before = _stages(small)[stage]
-        cpu, gib = (cost[name] + step * (cost[name] - before[name]) for name in ("cpu", "gib"))
-        lines.append(
-            f"| {stage.replace('_', ' ')} | {cpu:.0f} | {1000 * cpu / AIM:.1f} | {gib:.1f} |"
-        )
+        name = stage.replace("_", " ")
+        lines.append(f"| {name} | {times * cost['cpu']:.0f} | {times * cost['gib']:.1f} |")
     return [*lines, ""]
 
 
