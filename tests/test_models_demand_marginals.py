@@ -230,3 +230,16 @@ def test_intervals_of_a_smooth_distribution_with_zeros_cover_exactly():
     low, high = find_interval(quantiles, 0.8)
     assert low[0] == 0.0
     assert 1 - 0.75 * np.exp(-high[0]) == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_handful_of_errors_gives_tails_although_it_has_none():
+    mean = np.full(12, 50.0)
+    rows = make_rows(mean, width=0.05)
+    units = mean + np.tile([-5.0, 5.0], 6)
+    learned = fit_marginals(rows, units, [try_out(rows, units, None)], 0.0, seed=1)
+    quantiles = read_quantiles(learned.predict(rows))[0]
+    assert (np.diff(quantiles) > 0).all()
+    # Student's t with four degrees of freedom: ±1.53 at 80 %, ±2.78 at 95 %, times an error of 5.
+    lower, upper = find_interval(quantiles[None], 0.8)
+    assert (upper - lower)[0] == pytest.approx(2 * 1.533 * 5.0, rel=0.03)
+    assert learned.weights.tolist() == [0.0, 0.0, 1.0]

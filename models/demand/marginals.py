@@ -37,6 +37,7 @@ CANDIDATES = ("lightgbm", "ratio", "residual")
 N_RATIO_BINS = 8
 N_CLASSES = 3
 MIN_ROWS = 150
+_FEW_FREEDOM = 4
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def fit_pools(rows: Rows, units: Floats) -> Pools:
     return Pools(
         ratio_edges,
         class_edges,
-        _pool(ratio[rows.mean > 0], name_bins(rows, ratio_edges)[rows.mean > 0]),
-        _pool(residual, name_bins(rows, class_edges)),
+        _pool(ratio[rows.mean > 0], name_bins(rows, ratio_edges)[rows.mean > 0], 1.0),
+        _pool(residual, name_bins(rows, class_edges), 0.0),
     )
 
 
@@ -204,8 +205,9 @@ def fit_marginals(
         return Marginals(None, np.array([1.0, 0.0, 0.0]), {}, smallest_sale)
     pools = fit_pools(rows, units)
     tried = [trial for trial in trials if len(trial.units)]
-    if not tried:
-        return Marginals(pools, np.array([0.5, 0.25, 0.25]), {}, smallest_sale)
+    if sum(len(trial.units) for trial in tried) < MIN_ROWS:
+        # Too little to choose by, or to learn quantiles from: the errors that were made have to do.
+        return Marginals(pools, np.array([0.0, 0.0, 1.0]), {}, smallest_sale)
     candidates = np.concatenate([trial.candidates for trial in tried], axis=1)
     actual = np.concatenate([trial.units for trial in tried])
     weights = _choose_weights(candidates, actual)
@@ -305,19 +307,25 @@ def _choose_weights(candidates: Floats, units: Floats) -> Floats:
     return chosen
 
 
-def _pool(values: Floats, groups: npt.NDArray[np.str_]) -> dict[str, Floats]:
+def _pool(values: Floats, groups: npt.NDArray[np.str_], centre: float) -> dict[str, Floats]:
     if not len(values):
         return {}
-    found = {"": _quantiles(values)}
+    found = {"": _quantiles(values, centre)}
     for group in np.unique(groups):
         member = groups == group
         if member.sum() >= MIN_ROWS:
-            found[str(group)] = _quantiles(values[member])
+            found[str(group)] = _quantiles(values[member], centre)
     return found
 
 
-def _quantiles(values: Floats) -> Floats:
-    """Return conformal quantiles at the knots: the ⌈(n + 1)·p⌉-th smallest value."""
+def _quantiles(values: Floats, centre: float) -> Floats:
+    """Return conformal quantiles at the knots: the ⌈(n + 1)·p⌉-th smallest value.
+
+    Few values have no tails: they give the spread of Student's t around the centre instead.
+    """
+    if len(values) < MIN_ROWS:
+        spread = np.sqrt(np.mean((values - centre) ** 2))
+        return np.asarray(centre + spread * stats.t.ppf(PROBABILITIES, df=_FEW_FREEDOM))
     ordered = np.sort(values)
     rank = np.ceil((len(ordered) + 1) * PROBABILITIES) - 1
     return np.asarray(ordered[np.clip(rank, 0, len(ordered) - 1).astype(np.int64)])

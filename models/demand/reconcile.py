@@ -260,7 +260,12 @@ def describe_choice(losses: Mapping[str, Mapping[str, float]]) -> dict[str, Any]
     best = min(harmless, key=lambda method: (gains[method], METHODS.index(method)))
     if gains[best] > -_LEAST_GAIN:
         best = BOTTOM_UP
-    rest = ", ".join(f"{name} {np.expm1(gains[name]):+.1%}" for name in gains if name != BOTTOM_UP)
+    # Adding zero takes the sign from what rounds to nothing.
+    rest = ", ".join(
+        f"{name} {round(float(np.expm1(gains[name])), 3) + 0.0:+.1%}"
+        for name in gains
+        if name != BOTTOM_UP
+    )
     return {
         "method": best,
         "reason": f"mean WAPE over {len(base)} levels against bottom_up: {rest}",
