@@ -232,7 +232,12 @@ class Forecast(Message):
     quantiles: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
         examples=[{"0.1": 3.0, "0.5": 5.0, "0.9": 9.0}]
     )
-    """By probability; the 0.1 and 0.9 quantiles span the 80 % interval."""
+    """By probability."""
+    intervals: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+        examples=[{"0.8": [3.0, 9.0], "0.95": [2.0, 12.0]}]
+    )
+    """Lower and upper bound by the share of what may come that they hold: central, but from zero
+    up where the lower quantile is zero, as nothing can fall below."""
     model: str
     """What made it."""
     evidence: str

@@ -36,7 +36,12 @@ def write_csv(forecasts: Sequence[Forecast], quantiles: Sequence[str]) -> bytes:
     writer = csv.writer(text)
     names = [quantile_column(probability) for probability in quantiles]
     parts = [f"reason_{part}" for part in (forecasts[0].reasons or {})] if forecasts else []
-    writer.writerow([*COLUMNS_BEFORE, *names, *COLUMNS_AFTER, *parts])
+    bounds = [
+        f"{side}_{float(share) * 100:g}"
+        for share in (forecasts[0].intervals if forecasts else {})
+        for side in ("lower", "upper")
+    ]
+    writer.writerow([*COLUMNS_BEFORE, *names, *bounds, *COLUMNS_AFTER, *parts])
     for row in forecasts:
         writer.writerow(
             [
@@ -49,6 +54,7 @@ def write_csv(forecasts: Sequence[Forecast], quantiles: Sequence[str]) -> bytes:
                 row.origin,
                 row.mean,
                 *row.quantiles.values(),
+                *(bound for pair in row.intervals.values() for bound in pair),
                 defuse(row.model),
                 defuse(row.evidence),
                 *(row.reasons or {}).values(),

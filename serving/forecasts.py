@@ -11,9 +11,13 @@ import msgspec
 import numpy as np
 
 from features.errors import AlmanacError
+from models.demand.quantiles import QUANTILES, find_interval
 from serving.names import nearest
 from serving.reasons import read_reasons
 from serving.series import LEVEL, PRODUCT, REGION, read_series
+
+COVERED = (0.8, 0.95)
+"""Shares of what may come that the answered intervals hold."""
 
 
 class NotForecast(AlmanacError):
@@ -54,6 +58,7 @@ class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
     origin: str
     mean: float
     quantiles: dict[str, float]
+    intervals: dict[str, list[float]]
     model: str
     evidence: str
     reasons: dict[str, float] | None = None
@@ -250,10 +255,22 @@ class ForecastTable:
                 series.origins[rows].astype(str).tolist(),
                 series.mean[rows].tolist(),
                 [dict(zip(columns, values, strict=True)) for values in quantiles],
+                self._find_intervals(rows),
                 text("model"),
                 text("evidence"),
             )
         )
+
+    def _find_intervals(self, rows: np.ndarray) -> list[dict[str, list[float]]]:
+        """Return the bounds that coverage is measured on; none where not all quantiles are."""
+        if tuple(self._series.quantiles) != QUANTILES:
+            return [{} for _ in rows]
+        values = np.column_stack([column[rows] for column in self._series.quantiles.values()])
+        bounds = {f"{share:g}": np.column_stack(find_interval(values, share)) for share in COVERED}
+        return [
+            dict(zip(bounds, pair, strict=True))
+            for pair in zip(*(each.tolist() for each in bounds.values()), strict=True)
+        ]
 
     def _explain(self, page: list[Forecast], rows: np.ndarray) -> list[Forecast]:
         reasons = self._reasons or {}

@@ -20,6 +20,7 @@ def forecast(region: str) -> Forecast:
         origin="2026-11-01",
         mean=2.5,
         quantiles={"0.1": 1.0, "0.975": 9.0},
+        intervals={"0.8": [1.0, 6.0]},
         model="lightgbm",
         evidence='says "much", in words',
     )
@@ -29,6 +30,7 @@ def test_csv_holds_the_forecasts():
     content = write_csv([forecast("North")], ["0.1", "0.975"]).decode()
     assert content.splitlines()[0] == (
         "region_id,region_level,product_id,product_level,level,date,origin,mean,q10,q975,"
+        "lower_80,upper_80,"
         "model,evidence"
     )
     (row,) = csv.DictReader(io.StringIO(content))

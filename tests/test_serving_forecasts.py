@@ -136,3 +136,22 @@ def test_nearest_among_very_many_names_looks_at_the_neighbours():
     names = sorted(f"store {n:05d}" for n in range(20 * NEIGHBOURS))
     assert nearest("store 01239x", names) == "store 01239"
     assert nearest("zzz", names) in names
+
+
+def find_intervals(content: bytes, values: tuple[float, ...]) -> dict:
+    names = ("q025", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q975")
+    given = dict(zip(names, values, strict=True))
+    table = ForecastTable(rewrite(content, lambda frame: frame.assign(**given)))
+    query = ForecastQuery("s1", "cat 2", "store/category", DAYS[3], DAYS[3])
+    return table.find(query, (0.5,), limit=1).forecasts[0].intervals
+
+
+def test_intervals_start_at_zero_where_zero_is_likely(forecast_file):
+    often_zero = (0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
+    found = find_intervals(forecast_file, often_zero)
+    # The 80 % quantile lies between those of 75 and 90 %, linearly in the normal score.
+    upper = 2 + (0.8416 - 0.6745) / (1.2816 - 0.6745)
+    assert found["0.8"] == [0.0, pytest.approx(upper, abs=1e-3)]
+    assert found["0.95"] == [0.0, 4.0]
+    above = tuple(value + 1 for value in often_zero)
+    assert find_intervals(forecast_file, above) == {"0.8": [1.0, 4.0], "0.95": [1.0, 6.0]}
