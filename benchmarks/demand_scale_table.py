@@ -100,7 +100,7 @@ def _extrapolate(rows: Sequence[dict[str, Any]]) -> list[str]:
     lines = [
         f"**{AIM:,} series were not measured.** In proportion to {large['series']:,} series "
         f"({large['origins']} origins) they would take about the following, which counts "
-        f"{times:.0f} times what does not grow, such as the trees' capped rows and the engine's "
+        f"{times:g} times what does not grow, such as the trees' capped rows and the engine's "
         "memory:",
         "",
         "| stage | CPU s | peak GiB |",
