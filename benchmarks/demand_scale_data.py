@@ -32,6 +32,7 @@ workspace = "workspace"
 time_zone = "UTC"
 country = "US"
 threads = {threads}
+memory_limit = "{memory}"
 
 [tables.sales]
 path = "sales.parquet"
@@ -100,7 +101,9 @@ def write_project(folder: Path, n_series: int, *, threads: int, origins: int) ->
         frame = pd.DataFrame(nodes, columns=[f"{name}_id", "parent_id", "level"])
         frame.to_parquet(folder / f"{name}s.parquet", index=False)
     path = folder / "almanac.toml"
-    text = PROJECT.format(threads=threads, horizon=HORIZON, origins=origins)
+    # The door checks the keys of all rows at once: 2 GB suffice for some 20 million of them.
+    memory = "2GB" if n_series <= 20_000 else "8GB"
+    text = PROJECT.format(threads=threads, memory=memory, horizon=HORIZON, origins=origins)
     path.write_text(text, encoding="utf-8")
     return path
 
