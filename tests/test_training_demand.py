@@ -13,7 +13,7 @@ from features.progress import Silent
 from features.project import Project
 from features.region.frequency import FREQUENCIES, build_buckets
 from models.demand.coherent import draw_block
-from models.demand.model import COLUMNS, DemandModel, name_series
+from models.demand.model import COLUMNS, DemandModel
 from models.demand.quantiles import QUANTILE_NAMES, QUANTILES, find_interval
 from models.demand.storage import make_keys, pack
 from tests.sales_tables import make_sales, write_project
@@ -163,7 +163,7 @@ def test_quantiles_of_the_whole_are_those_of_the_summed_paths(project, fitted):
     nodes = made.members.nodes
     every = np.arange(len(nodes.series))
     paths = draw_block(
-        made, fitted.calibration.shocks, name_series(made), every, fitted.calibration.seed
+        made, fitted.calibration.shocks, made.members.nodes.names, every, fitted.calibration.seed
     )
     assert (paths >= 0).all()
     for level, region, product in (("all/all", "all", "all"), ("area/product", "north", "p1")):
@@ -184,7 +184,7 @@ def test_paths_have_the_published_means(project, fitted):
     made, _ = fitted.make(load_panel(project))
     every = np.arange(len(made.mean))
     paths = draw_block(
-        made, fitted.calibration.shocks, name_series(made), every, fitted.calibration.seed
+        made, fitted.calibration.shocks, made.members.nodes.names, every, fitted.calibration.seed
     )
     assert paths.mean(axis=2).sum() == pytest.approx(made.mean.sum(), rel=0.02)
 

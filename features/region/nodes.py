@@ -41,6 +41,11 @@ class Nodes:
         return np.asarray(self.summing @ flat).reshape(-1, *values.shape[1:])
 
     @property
+    def names(self) -> npt.NDArray[np.object_]:
+        """Name of each series: what its sample paths are drawn from."""
+        return name_pairs(self.series)
+
+    @property
     def is_single(self) -> npt.NDArray[np.bool_]:
         """Which nodes hold a single series."""
         return np.asarray((self.table["n_series"] == 1).to_numpy())
@@ -50,6 +55,11 @@ class Nodes:
         """Positions of the nodes of each level."""
         groups = self.table.groupby("level", sort=False).indices
         return {str(name): np.asarray(places, np.int64) for name, places in groups.items()}
+
+
+def name_pairs(pairs: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """Name pairs of region_id and product_id, 'region/product', whatever others there are."""
+    return np.asarray((pairs["region_id"] + "/" + pairs["product_id"]).to_numpy(object))
 
 
 def build_nodes(panel: Panel, more: pd.DataFrame | None = None) -> Nodes:

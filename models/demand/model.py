@@ -92,7 +92,7 @@ class DemandModel:
 
     def tabulate(self, panel: Panel, made: Coherent, newcomers: Newcomers) -> pd.DataFrame:
         """Return what `make` made in the layout of `forecast`, with quantiles of every node."""
-        names = name_series(made)
+        names = made.members.nodes.names
         quantiles = spread_nodes(made, self.calibration.shocks, names, self.calibration.seed)
         return self._publish(panel, made, newcomers, quantiles)
 
@@ -177,9 +177,3 @@ class DemandModel:
         )
         order = ["level", "region_id", "product_id", "date"]
         return found[list(COLUMNS)].sort_values(order, ignore_index=True)
-
-
-def name_series(made: Coherent) -> npt.NDArray[np.object_]:
-    """Name each series, so that its sample paths do not depend on the others."""
-    table = made.members.nodes.series
-    return np.asarray((table["region_id"] + "/" + table["product_id"]).to_numpy(object))

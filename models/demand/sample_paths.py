@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from features.region.hierarchy import Hierarchy
-from features.region.nodes import Nodes
+from features.region.nodes import Nodes, name_pairs
 from features.region.panel import Panel
 from models.demand.coherent import N_PATHS, Coherent
 from models.demand.marginals import KNOTS
@@ -79,7 +79,7 @@ class SamplePaths:
         float32 array of shape (n_chosen, n_steps, n_paths)
             Units per period.
         """
-        names = np.asarray((self.series["region_id"] + "/" + self.series["product_id"]), object)
+        names = name_pairs(self.series)
         # Shocks are drawn for all periods, and cut: a shorter horizon has the same ones.
         drawn = draw_paths(
             _build_shock_nodes(self),

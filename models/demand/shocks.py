@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
-from features.region.nodes import Nodes
+from features.region.nodes import Nodes, name_pairs
 from models.demand.marginals import KNOTS
 
 Floats = npt.NDArray[np.float64]
@@ -272,7 +272,7 @@ def iterate_blocks(n_series: int, block: int) -> Iterator[npt.NDArray[np.int64]]
 
 def _name_nodes(nodes: Nodes, level: str) -> npt.NDArray[np.object_]:
     table = nodes.table.iloc[nodes.levels[level]]
-    return (table["region_id"] + "/" + table["product_id"]).to_numpy(object)
+    return name_pairs(table)
 
 
 def _explained(nodes: Nodes, shocks: Shocks, series: npt.NDArray[np.int64]) -> Floats:

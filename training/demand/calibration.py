@@ -66,7 +66,7 @@ def calibrate_folds(
         seen = np.isfinite(found.units) & found.is_listed[:, None]
         spread = np.empty(0)
         if fold.is_scored:
-            names = name_series(panel)
+            names = found.nodes.names
             spread = spread_nodes(made, calibration.shocks, names, seed, seen=seen)
         done.append(CalibratedFold(fold, made, calibration, seen, spread))
     return done
@@ -91,12 +91,6 @@ def learn(
     )
 
 
-def name_series(panel: Panel) -> npt.NDArray[np.object_]:
-    """Name each series, so that its sample paths do not depend on the others."""
-    names = panel.series["region_id"] + "/" + panel.series["product_id"]
-    return np.asarray(names.to_numpy(object))
-
-
 def tabulate(panel: Panel, folds: Sequence[CalibratedFold], model: str) -> pd.DataFrame:
     """Return one model's forecasts of every node in the scored folds, with quantiles.
 
@@ -115,15 +109,15 @@ def tabulate(panel: Panel, folds: Sequence[CalibratedFold], model: str) -> pd.Da
         Long: origin, level, region, product, date, bucket, units, mean, model, season_error,
         step_error, q025 … q975; only nodes and periods with a known outcome.
     """
+    described = [_describe(panel, fold, model) for fold in folds]
     parts = []
-    for place, fold in enumerate(folds):
+    for place, (fold, rows) in enumerate(zip(folds, described, strict=True)):
         if not fold.fold.is_scored:
             continue
-        rows = _describe(panel, fold, model)
         if model == ALMANAC:
             values = fold.quantiles[rows["node"], rows["step"]]
         else:
-            values = _spread_residuals(panel, folds[:place], fold, model, rows)
+            values = _spread_residuals(described[:place], fold, model, rows)
         made = rows.drop(columns=["node", "step", "period", "scale"])
         made[list(QUANTILE_NAMES)] = values
         parts.append(made)
@@ -178,15 +172,13 @@ def _means(fold: CalibratedFold, model: str) -> Floats:
 
 
 def _spread_residuals(
-    panel: Panel,
-    before: Sequence[CalibratedFold],
+    before: Sequence[pd.DataFrame],
     fold: CalibratedFold,
     model: str,
     rows: pd.DataFrame,
 ) -> Floats:
     """Return quantiles around a model's means from its errors in earlier folds."""
-    past = [_describe(panel, one, model) for one in before]
-    known = pd.concat([part[part["period"] <= fold.fold.origin] for part in past])
+    known = pd.concat([part[part["period"] <= fold.fold.origin] for part in before])
     intervals = ResidualIntervals().fit(
         known["mean"].to_numpy(),
         known["units"].to_numpy(),

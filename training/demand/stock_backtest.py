@@ -15,7 +15,7 @@ from models.stock.protection import sum_interval_demand
 from models.stock.scores import PolicyScore, find_saving
 from models.stock.simulation import compare_policies
 from models.stock.tuning import tune_service_level
-from training.demand.calibration import CalibratedFold, name_series
+from training.demand.calibration import CalibratedFold
 from training.demand.stock_inputs import Rules
 from training.demand.stock_peers import (
     MEAN_SD,
@@ -129,9 +129,9 @@ def _set_all_levels(
     seed: int,
 ) -> dict[str, tuple[Floats, Floats]]:
     """Return reorder points and order-up-to levels by policy, shape (n_series, n_reviews)."""
-    own = _set_by_paths(panel, scored, chosen, past, rules, seed)
+    own = _set_by_paths(scored, chosen, past, rules, seed)
     points = np.stack([level.reorder_point for level in own], axis=1)
-    tuned = _set_tuned(panel, scored, chosen, past, rules, seed)
+    tuned = _set_tuned(scored, chosen, past, rules, seed)
     lots = np.stack([level.order_up_to for level in own], axis=1) - points
     share = own[0].service_level
     interval = rules.settings.lead_time_days / rules.days + rules.review_periods
@@ -144,7 +144,6 @@ def _set_all_levels(
 
 
 def _set_by_paths(
-    panel: Panel,
     scored: Sequence[CalibratedFold],
     chosen: Whole,
     past: Past,
@@ -156,19 +155,18 @@ def _set_by_paths(
     found, drawn_of, drawn = [], -1, np.empty(0, np.float32)
     for fold, step in past.reviews:
         if fold != drawn_of:
-            drawn, drawn_of = _draw(panel, scored[fold], chosen, seed), fold
+            drawn, drawn_of = _draw(scored[fold], chosen, seed), fold
         found.append(_set_levels(drawn[:, step:], rules, seed, share))
     return found
 
 
-def _draw(panel: Panel, fold: CalibratedFold, chosen: Whole, seed: int) -> npt.NDArray[np.float32]:
-    names = name_series(panel)
+def _draw(fold: CalibratedFold, chosen: Whole, seed: int) -> npt.NDArray[np.float32]:
+    names = fold.made.members.nodes.names
     drawn = draw_block(fold.made, fold.calibration.shocks, names, chosen, seed)
     return np.maximum(drawn, np.float32(0.0))
 
 
 def _set_tuned(
-    panel: Panel,
     scored: Sequence[CalibratedFold],
     chosen: Whole,
     past: Past,
@@ -179,7 +177,7 @@ def _set_tuned(
 
     Nothing where lead time and review reach beyond the paths.
     """
-    drawn = _draw(panel, scored[0], chosen, seed)
+    drawn = _draw(scored[0], chosen, seed)
     mean_days = np.full(len(chosen), rules.settings.lead_time_days)
     leads = rules.draw_lead_times(mean_days, drawn.shape[2], seed)
     if int(leads.max()) + rules.review_periods > drawn.shape[1]:
@@ -192,7 +190,7 @@ def _set_tuned(
         pack_size=rules.settings.pack_size,
         minimum_order=rules.settings.minimum_order,
     )
-    levels = _set_by_paths(panel, scored, chosen, past, rules, seed, share)
+    levels = _set_by_paths(scored, chosen, past, rules, seed, share)
     return {TUNED: np.stack([level.reorder_point for level in levels], axis=1)}
 
 
