@@ -45,6 +45,7 @@ class Events:
     QUANTITY = "quantity"
     VALUE = "value"
     CURRENCY = "currency"
+    DEVICE_TIME_ZONE = "device_time_zone"
 
 
 class Touches:
@@ -61,6 +62,9 @@ class Touches:
     CLICKED_AT = "clicked_at"
     ORDERED_AT = "ordered_at"
     IS_MACHINE_OPEN = "is_machine_open"
+    OPEN_AGENT = "open_agent"
+    LINKS = "links"
+    CLICKED_LINKS = "clicked_links"
 
 
 class Customers:
@@ -85,6 +89,23 @@ class Promotions:
     REGIONS = "regions"
     PRODUCTS = "products"
     KNOWN_SINCE = "known_since"
+    MARGIN = "margin"
+
+
+class Decisions:
+    """What was decided for a customer: a message, or on purpose none; the log of campaigns."""
+
+    DECISION_ID = "decision_id"
+    CUSTOMER_ID = "customer_id"
+    DECIDED_AT = "decided_at"
+    CAMPAIGN_ID = "campaign_id"
+    PROMOTION_ID = "promotion_id"
+    CHANNEL = "channel"
+    SEND_AT = "send_at"
+    ARM = "arm"
+    PROPENSITY = "propensity"
+    MESSAGE_ID = "message_id"
+    MODEL_VERSION = "model_version"
 
 
 class Sales:
@@ -114,6 +135,7 @@ class Regions:
     LEVEL = "level"
     NAME = "name"
     COUNTRY = "country"
+    TIME_ZONE = "time_zone"
     SUBDIVISION = "subdivision"
     LATITUDE = "latitude"
     LONGITUDE = "longitude"
@@ -285,6 +307,7 @@ EVENTS = Table(
             synonyms=("value", "amount", "total", "revenue", "sales_value"),
         ),
         Column(Events.CURRENCY, Kind.TEXT, synonyms=("currency",)),
+        Column(Events.DEVICE_TIME_ZONE, Kind.ZONE, synonyms=("device_time_zone",)),
     ),
     references=(
         (Events.CUSTOMER_ID, "customers"),
@@ -321,6 +344,9 @@ TOUCHES = Table(
         Column(Touches.CLICKED_AT, Kind.TIMESTAMP, synonyms=("clicked_at",)),
         Column(Touches.ORDERED_AT, Kind.TIMESTAMP, synonyms=("ordered_at",)),
         Column(Touches.IS_MACHINE_OPEN, Kind.BOOLEAN, synonyms=("is_machine_open",)),
+        Column(Touches.OPEN_AGENT, Kind.TEXT, synonyms=("open_agent", "user_agent")),
+        Column(Touches.LINKS, Kind.NUMBER, minimum=0.0, synonyms=("links",)),
+        Column(Touches.CLICKED_LINKS, Kind.NUMBER, minimum=0.0, synonyms=("clicked_links",)),
     ),
     references=((Touches.CUSTOMER_ID, "customers"),),
 )
@@ -363,7 +389,35 @@ PROMOTIONS = Table(
         Column(Promotions.REGIONS, Kind.TEXT),
         Column(Promotions.PRODUCTS, Kind.TEXT),
         Column(Promotions.KNOWN_SINCE, Kind.TIMESTAMP),
+        Column(Promotions.MARGIN, Kind.NUMBER, minimum=0.0, maximum=1.0, synonyms=("margin",)),
     ),
+)
+
+DECISIONS = Table(
+    "decisions",
+    (Decisions.DECISION_ID,),
+    (
+        _id(Decisions.DECISION_ID, "decision_id"),
+        _id(Decisions.CUSTOMER_ID, *_CUSTOMER_NAMES),
+        Column(
+            Decisions.DECIDED_AT,
+            Kind.TIMESTAMP,
+            is_required=True,
+            is_nullable=False,
+            synonyms=("decided_at", "assigned_at"),
+        ),
+        Column(Decisions.CAMPAIGN_ID, Kind.TEXT, synonyms=("campaign_id", "experiment_id")),
+        Column(Decisions.PROMOTION_ID, Kind.TEXT, synonyms=("promotion_id",)),
+        Column(Decisions.CHANNEL, Kind.TEXT, choices=CHANNELS, synonyms=("channel",)),
+        Column(Decisions.SEND_AT, Kind.TIMESTAMP, synonyms=("send_at",)),
+        Column(Decisions.ARM, Kind.TEXT, synonyms=("arm", "variant")),
+        Column(
+            Decisions.PROPENSITY, Kind.NUMBER, minimum=0.0, maximum=1.0, synonyms=("propensity",)
+        ),
+        Column(Decisions.MESSAGE_ID, Kind.TEXT, synonyms=("message_id",)),
+        Column(Decisions.MODEL_VERSION, Kind.TEXT, synonyms=("model_version",)),
+    ),
+    references=((Decisions.CUSTOMER_ID, "customers"),),
 )
 
 SALES = Table(
@@ -426,6 +480,7 @@ REGIONS = Table(
         Column(Regions.LEVEL, Kind.TEXT, is_nullable=False, default="region", synonyms=("level",)),
         Column(Regions.NAME, Kind.TEXT, synonyms=("name", "store_name", "region_name")),
         Column(Regions.COUNTRY, Kind.TEXT, synonyms=("country",)),
+        Column(Regions.TIME_ZONE, Kind.ZONE, synonyms=("time_zone", "timezone")),
         Column(
             Regions.SUBDIVISION,
             Kind.TEXT,
@@ -486,7 +541,17 @@ STOCK = Table(
 
 TABLES = {
     table.name: table
-    for table in (REGIONS, PRODUCTS, CUSTOMERS, PROMOTIONS, EVENTS, TOUCHES, SALES, STOCK)
+    for table in (
+        REGIONS,
+        PRODUCTS,
+        CUSTOMERS,
+        PROMOTIONS,
+        EVENTS,
+        TOUCHES,
+        DECISIONS,
+        SALES,
+        STOCK,
+    )
 }
 """Canonical tables by name, referenced tables first."""
 

@@ -35,7 +35,7 @@ from features.door.tables import build_tables
 from features.progress import Terminal
 from features.project import load_project
 from models.artifact import load_artifact
-from models.promotion.histories import Histories
+from models.receptivity.histories import Histories
 from training.config import PromotionSettings
 from training.lifecycle import read_evidence, train
 from training.plots import draw_importance

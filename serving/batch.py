@@ -12,8 +12,8 @@ import pandas as pd
 
 from features.errors import InvalidRequest, SourceError, UnknownName
 from features.schema import CHANNELS
-from models.promotion.schedule import QuietHours
-from models.promotion.send_time import load_send_time
+from models.campaign.send_slots import QuietHours
+from models.receptivity.send_time import load_send_time
 from serving.profiles import Profiles
 from serving.send_times import CustomerSendTimes, SendTimePredictor, SendTimeQuery
 

@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar
 from features.errors import AlmanacError, ArtifactError, NotTrained
 from models.artifact import Artifact, load_published
 from models.demand.scenario_files import Scenarios
-from models.promotion.send_time import load_send_time
+from models.receptivity.send_time import load_send_time
 from serving.forecasts import ForecastTable
 from serving.planning import Planning
 from serving.profiles import Profiles

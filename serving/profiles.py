@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from features.errors import ArtifactError, TableError
 from features.schema import ALL, CHANNELS, Customers
-from models.promotion.histories import SLOT_COUNTS, Histories
+from models.receptivity.histories import SLOT_COUNTS, Histories
 from serving.tables import read_table
 
 UNKNOWN_SOURCE = "project"

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models.promotion.schedule import QuietHours
+from models.campaign.send_slots import QuietHours
 from serving.bodies import JSON, choose_media_type, read_json_body
 from serving.contract import SendTimesRequest
 from serving.metrics import Metrics

@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 
 from features.schema import SLOTS_PER_WEEK
-from models.promotion.evidence import LABELS, write_sentence
-from models.promotion.histories import Histories
-from models.promotion.schedule import QuietHours
-from models.promotion.send_time_base import SendTimeModel
+from models.campaign.send_slots import QuietHours
+from models.receptivity.evidence import LABELS, write_sentence
+from models.receptivity.histories import Histories
+from models.receptivity.send_time_base import SendTimeModel
 from serving.profiles import Profile, Profiles
 from serving.slots import Slot, choose_slots, find_permitted
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
-from models.promotion.schedule import QuietHours, build_window, choose_best
+from models.campaign.send_slots import QuietHours, build_window, choose_best
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.artifact import Pointer, write_artifact, write_pointer
-from models.promotion.histories import Histories, Outcomes
-from models.promotion.send_time import LightGBMSendTime, SendTimeModel
+from models.receptivity.histories import Histories, Outcomes
+from models.receptivity.send_time import LightGBMSendTime, SendTimeModel
 from serving.api import build_api
 from serving.predictor import Predictor
 from serving.settings import ServingSettings

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.promotion.histories import Histories
-from models.promotion.schedule import QuietHours, choose_best, choose_send_slots
+from models.campaign.send_slots import QuietHours, choose_best, choose_send_slots
+from models.receptivity.histories import Histories
 from serving.profiles import Profiles
 from serving.send_times import SendTimePredictor, SendTimeQuery, count_evidence, default_window
 from serving.slots import choose_slots

@@ -10,7 +10,7 @@ from features.door.tables import build_tables
 from features.errors import ArtifactError, NotEnoughData
 from features.progress import Silent
 from features.project import load_project
-from models.promotion.histories import Histories
+from models.receptivity.histories import Histories
 from training.promotion.steps import (
     PromotionModel,
     SliceReader,

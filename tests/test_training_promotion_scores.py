@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from features.errors import NotEnoughData
-from models.promotion.histories import Outcomes
+from models.receptivity.histories import Outcomes
 from training.promotion.scores import (
     GROUPS,
     build_reliability,

@@ -17,7 +17,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 from models.artifact import MANIFEST, load_artifact
-from models.promotion.send_time import Histories, load_send_time
+from models.receptivity.send_time import Histories, load_send_time
 
 
 class RegisteredModel(PythonModel):  # type: ignore[misc]

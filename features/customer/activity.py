@@ -40,7 +40,11 @@ class Activity(Events):
     SLOT = "slot"
 
 
-COLUMNS: dict[str, Kind] = {column.name: column.kind for column in EVENTS.columns} | {
+COLUMNS: dict[str, Kind] = {
+    column.name: column.kind
+    for column in EVENTS.columns
+    if column.name != Events.DEVICE_TIME_ZONE  # read by `time_zones`, as no feature needs it
+} | {
     Activity.CATEGORY_ID: Kind.TEXT,
     Activity.TIME_ZONE: Kind.TEXT,
     Activity.SLOT: Kind.INTEGER,
@@ -130,7 +134,8 @@ def touch_events(touch: Mapping[str, Any]) -> list[dict[str, Any]]:
                 Activity.OCCURRED_AT: touch[moment],
                 Activity.TYPE: kind,
             }
-            events.append(dict.fromkeys(column.name for column in EVENTS.columns) | shared | own)
+            stored = (name for name in COLUMNS if name not in _NEEDS)
+            events.append(dict.fromkeys(stored) | shared | own)
     return events
 
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from models.promotion.send_time import EmpiricalBayes, LightGBMSendTime
-from models.promotion.send_time_base import SendTimeModel
+from models.receptivity.send_time import EmpiricalBayes, LightGBMSendTime
+from models.receptivity.send_time_base import SendTimeModel
 from training.promotion.plan import Fold
 from training.promotion.scores import (
     build_reliability,

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from features.customer.dialect import to_utc
 from features.errors import ArtifactError
-from models.promotion.send_time import load_send_time
-from models.promotion.send_time_base import SendTimeModel
+from models.receptivity.send_time import load_send_time
+from models.receptivity.send_time_base import SendTimeModel
 
 PROFILES_FILE = "profiles.parquet"
 ABOUT_FILE = "profiles.json"

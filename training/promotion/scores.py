@@ -14,7 +14,7 @@ import pandas as pd
 
 from features.errors import NotEnoughData
 from features.schema import SLOTS_PER_WEEK
-from models.promotion.histories import Outcomes
+from models.receptivity.histories import Outcomes
 
 _SLOTS = np.arange(SLOTS_PER_WEEK)
 GROUPS = {

@@ -14,7 +14,7 @@ from features.engine import open_engine
 from features.errors import NotEnoughData
 from features.project import Project
 from features.schema import EVENTS, TOUCHES, Events, Touches
-from models.promotion.histories import Histories, Outcomes
+from models.receptivity.histories import Histories, Outcomes
 
 Slice = tuple[Histories, Outcomes]
 

@@ -13,13 +13,13 @@ import numpy as np
 from features.customer.dialect import to_utc
 from features.progress import Progress
 from features.project import Project
-from models.promotion.send_time import (
+from models.receptivity.send_time import (
     BestGlobalHour,
     CustomerHistogram,
     EmpiricalBayes,
     LightGBMSendTime,
 )
-from models.promotion.send_time_base import SendTimeModel
+from models.receptivity.send_time_base import SendTimeModel
 from training.config import PromotionSettings
 from training.promotion.backtest import PromotionBacktest, score_fold, summarise_folds
 from training.promotion.model import PromotionModel

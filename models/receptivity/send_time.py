@@ -1,8 +1,8 @@
 """Send-time models: the probability that a customer is active in each hour of their week.
 
 The empirical-Bayes chain and LightGBM on top of it; the baselines are in
-`models.promotion.send_time_baselines`, and what they all share in
-`models.promotion.send_time_base`.
+`models.receptivity.send_time_baselines`, and what they all share in
+`models.receptivity.send_time_base`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from features.errors import ArtifactError
-from models.promotion.activity_level import LevelChain, fit_level
-from models.promotion.empirical_bayes import ShapeChain, fit_shape
-from models.promotion.histories import Histories, Outcomes
-from models.promotion.send_time_base import MODEL_FILE, SendTimeModel, to_probability
-from models.promotion.send_time_baselines import BestGlobalHour, CustomerHistogram
+from models.receptivity.activity_level import LevelChain, fit_level
+from models.receptivity.empirical_bayes import ShapeChain, fit_shape
+from models.receptivity.histories import Histories, Outcomes
+from models.receptivity.send_time_base import MODEL_FILE, SendTimeModel, to_probability
+from models.receptivity.send_time_baselines import BestGlobalHour, CustomerHistogram
 
 __all__ = [
     "BestGlobalHour",

@@ -10,8 +10,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from features.errors import ArtifactError, MissingColumn, NotEnoughData
-from models.promotion.histories import Histories, Outcomes
-from models.promotion.send_time import (
+from models.receptivity.histories import Histories, Outcomes
+from models.receptivity.send_time import (
     MODELS,
     BestGlobalHour,
     CustomerHistogram,
@@ -19,7 +19,7 @@ from models.promotion.send_time import (
     LightGBMSendTime,
     load_send_time,
 )
-from models.promotion.send_time_base import to_probability
+from models.receptivity.send_time_base import to_probability
 
 EVERY_MODEL = pytest.mark.parametrize("name", list(MODELS))
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from features.errors import MissingColumn, OutOfRange
-from models.promotion.histories import Histories, Outcomes
+from models.receptivity.histories import Histories, Outcomes
 
 SLOTS = [
     [{"slot": 3, "weight": 1.5}, {"slot": 167, "weight": 0.5}],

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from features.schema import SLOTS_PER_WEEK
-from models.promotion.activity_level import LevelChain, fit_level
-from models.promotion.histories import Histories, Outcomes
-from models.promotion.send_time_base import SendTimeModel, to_probability
+from models.receptivity.activity_level import LevelChain, fit_level
+from models.receptivity.histories import Histories, Outcomes
+from models.receptivity.send_time_base import SendTimeModel, to_probability
 
 
 class BestGlobalHour(SendTimeModel):

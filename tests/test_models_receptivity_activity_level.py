@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from models.promotion.activity_level import LevelChain, fit_level
-from models.promotion.histories import Histories, Outcomes
+from models.receptivity.activity_level import LevelChain, fit_level
+from models.receptivity.histories import Histories, Outcomes
 
 
 def make_histories(events, tenure_days, segments=None):

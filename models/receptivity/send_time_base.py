@@ -20,9 +20,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from features.errors import NotEnoughData
 from features.schema import SLOTS_PER_WEEK
-from models.promotion.calibration import IDENTITY, Calibration, fit_calibration
-from models.promotion.evidence import describe_evidence
-from models.promotion.histories import Histories, Outcomes
+from models.receptivity.calibration import IDENTITY, Calibration, fit_calibration
+from models.receptivity.evidence import describe_evidence
+from models.receptivity.histories import Histories, Outcomes
 
 CHUNK_ROWS = 8192
 """Customers that are scored at once: 168 probabilities each, some 11 MB a chunk and array."""
@@ -100,7 +100,7 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
             yield self.calibration_.predict(raw)
 
     def explain(self, histories: Histories, *, segment_word: str = "region") -> pd.DataFrame:
-        """Return what each customer's hours rest on, by `models.promotion.evidence`."""
+        """Return what each customer's hours rest on, by `models.receptivity.evidence`."""
         check_is_fitted(self)
         return describe_evidence(histories, self.weights(histories), segment_word=segment_word)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import ArtifactError
-from models.promotion.calibration import IDENTITY, Calibration, fit_calibration
+from models.receptivity.calibration import IDENTITY, Calibration, fit_calibration
 
 
 def test_two_levels_become_two_knots_at_their_observed_frequencies():

@@ -3,7 +3,7 @@
 What little a customer has shown is weighed against what their segment does, and the segment
 against everybody: a chain of Dirichlet priors over the 168 slots of the week. An event speaks for
 its own slot, a little for the hours around it, and for the same hour of other days. The chain of
-`models.promotion.activity_level` does the same for how much activity there is at all.
+`models.receptivity.activity_level` does the same for how much activity there is at all.
 
 The strengths of the priors maximise the marginal likelihood of the weeks that *followed* a
 history. The marginal likelihood of the history itself would not do: decayed counts are fractions,
@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, gammaln
 
 from features.schema import SLOTS_PER_WEEK
-from models.promotion.histories import Histories, Outcomes
+from models.receptivity.histories import Histories, Outcomes
 
 HOURS, DAYS = 24, 7
 _SLOTS = np.arange(SLOTS_PER_WEEK)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import InvalidRequest, UnknownName
-from models.promotion.schedule import QuietHours, build_window, choose_send_slots
+from models.campaign.send_slots import QuietHours, build_window, choose_send_slots
 
 NIGHT = QuietHours.parse("21:00", "08:00")
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import gammaln
 
-from models.promotion.empirical_bayes import maximise_posterior, pick_customers
-from models.promotion.histories import Histories, Outcomes
+from models.receptivity.empirical_bayes import maximise_posterior, pick_customers
+from models.receptivity.histories import Histories, Outcomes
 
 PRIOR = np.array([[np.log(50.0), 2.0], [np.log(4.0), 1.5], [0.0, 1.0]])
 """Centre and deviation of the log-normal priors: segment and customer weeks, scale."""

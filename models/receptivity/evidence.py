@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from models.promotion.histories import Histories
+from models.receptivity.histories import Histories
 
 LABELS = ("own history", "segment", "global")
 

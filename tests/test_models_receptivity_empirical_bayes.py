@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from models.promotion.empirical_bayes import ShapeChain, build_kernel, fit_shape
-from models.promotion.histories import Histories, Outcomes
+from models.receptivity.empirical_bayes import ShapeChain, build_kernel, fit_shape
+from models.receptivity.histories import Histories, Outcomes
 
 FLAT = np.full(168, 1 / 168)
 

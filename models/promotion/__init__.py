@@ -1,1 +1,0 @@
-"""When to reach a customer: activity, receptivity, calibration, schedule."""

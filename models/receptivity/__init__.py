@@ -1,0 +1,1 @@
+"""When a customer is reachable: activity by hour of the week, and how much of it."""
