@@ -10,7 +10,7 @@ from features.schema import TABLES, Kind, schema_hash
 CLASSES = {
     "events": schema.Events, "touches": schema.Touches, "customers": schema.Customers,
     "promotions": schema.Promotions, "sales": schema.Sales, "regions": schema.Regions,
-    "products": schema.Products, "stock": schema.Stock,
+    "products": schema.Products, "stock": schema.Stock, "decisions": schema.Decisions,
 }  # fmt: skip
 
 
