@@ -58,6 +58,7 @@ def test_an_event_is_enriched_with_category_zone_and_slot(engine, tmp_path):
         "category_id": "cheese",
         "time_zone": "Europe/Berlin",
         "slot": 6,  # Monday 06:30
+        "channel_slot": 6,  # web is the first channel
     }
 
 
@@ -138,6 +139,16 @@ def test_enrich_leaves_the_event_alone_and_reads_a_zone():
     assert row["occurred_at"] == at("2024-03-04T05:30")
     assert row["occurred_at"].tzinfo is None
     assert (row["slot"], row["category_id"], row["region_id"]) == (5, "cheese", None)
+
+
+def test_a_channel_slot_is_counted_by_channel_and_no_channel_has_none(engine, tmp_path):
+    channels = ["app", "mail", None]
+    events = [{**EVENT, "event_id": str(i), "channel": c} for i, c in enumerate(channels)]
+    rows = read(engine, write_tables(tmp_path, events=events), ("event_id", "channel_slot"))
+    # app is the second of nine channels, mail the last; Monday 00:30 in New York
+    assert [row["channel_slot"] for row in rows] == [168, 8 * 168, None]
+    enriched = [enrich(event, time_zone=NEW_YORK)["channel_slot"] for event in events]
+    assert enriched == [168, 8 * 168, None]
 
 
 @pytest.mark.parametrize(

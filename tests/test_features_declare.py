@@ -131,7 +131,7 @@ def test_weeks_need_windows_of_whole_weeks(windows):
         make(Weeks("weeks", windows_days=windows))
 
 
-@pytest.mark.parametrize("half_life", [0.0, -1.0, math.inf, math.nan])
+@pytest.mark.parametrize("half_life", [0.0, -1.0, -math.inf, math.nan])
 def test_a_half_life_must_be_a_number_of_days(half_life):
     with pytest.raises(FeatureError, match="half-life of more than 0"):
         make(Histogram("slots", "slot", half_life))
@@ -171,5 +171,5 @@ def test_the_customer_features_hold_what_was_promised():
     }  # fmt: skip
     assert expected <= set(features.columns)
     (slots,) = next(f for f in features.features if f.name == "active_slots").statistics
-    assert dict(slots.where.allowed)["type"] == ("click", "open", "order")
+    assert dict(slots.where.denied)["type"] == ("click", "item", "open", "redemption", "touch")
     assert slots.half_life_days == 90.0

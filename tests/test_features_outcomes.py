@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.customer.activity import local_slot
+from features.customer.customers import IS_ACTIVE, IS_ACTIVE_OR_RESPONDS
 from features.customer.outcomes import build_slot_outcomes
 from features.engine import open_engine
 from features.errors import FeatureError
@@ -26,21 +27,25 @@ def root(tmp_path_factory):
     return tmp_path_factory.mktemp("outcomes")
 
 
-def build(engine, root, events, touches=(), start=START, end=END):
+def build(engine, root, events, touches=(), start=START, end=END, active=IS_ACTIVE):
     customers = [{"customer_id": who, "time_zone": zone} for who, zone in ZONES.items()]
     rows = [{"event_id": f"e{i}", "customer_id": "a"} | row for i, row in enumerate(events)]
     workspace = write_tables(root, events=rows, touches=touches, customers=customers)
-    return build_slot_outcomes(engine, workspace, start, end, time_zone="America/New_York")
+    return build_slot_outcomes(
+        engine, workspace, start, end, time_zone="America/New_York", active=active
+    )
 
 
-def test_opens_and_clicks_count_and_machines_and_sends_do_not(engine, root):
+def test_where_responses_count_machines_and_sends_still_do_not(engine, root):
     touch = {"customer_id": "b", "channel": "email", "sent_at": at("2024-03-05T00:00")}
     touches = [
         {**touch, "message_id": "1", "opened_at": at("2024-03-05T04:45")},
         {**touch, "message_id": "2", "opened_at": at("2024-03-06"), "is_machine_open": True},
         {**touch, "message_id": "3", "clicked_at": at("2024-03-12T04:29:59")},
     ]
-    found = build(engine, root, [], touches)
+    assert build(engine, root, [], touches).empty
+    found = build(engine, root, [], touches, active=IS_ACTIVE_OR_RESPONDS)
+    found = found[found["channel"].isna()].drop(columns="channel")
     # in India 04:45 is Tuesday 10:15, slot 24 + 10; 04:29:59 a week later is still 09:59:59
     assert found.to_dict("list") == {
         "customer_id": ["b", "b"],
@@ -51,8 +56,8 @@ def test_opens_and_clicks_count_and_machines_and_sends_do_not(engine, root):
 
 
 def test_nobody_active_is_an_answer(engine, root):
-    found = build(engine, root, [{"type": "view", "occurred_at": at("2024-03-05")}])
-    assert list(found.columns) == ["customer_id", "slot", "weeks_active"]
+    found = build(engine, root, [{"type": "item", "occurred_at": at("2024-03-05")}])
+    assert list(found.columns) == ["customer_id", "channel", "slot", "weeks_active"]
     assert found.empty
 
 
@@ -66,7 +71,8 @@ events = st.lists(
     st.fixed_dictionaries(
         {
             "customer_id": st.sampled_from("ab"),
-            "type": st.sampled_from(["order", "click", "item", "touch"]),
+            "type": st.sampled_from(["order", "page_view", "click", "item", "touch"]),
+            "channel": st.sampled_from(["web", "store", None]),
             "occurred_at": st.integers(-600, 17 * 48).map(
                 lambda half_hours: START + timedelta(minutes=30 * half_hours)
             ),
@@ -81,10 +87,13 @@ events = st.lists(
 def test_outcomes_equal_a_plain_loop(engine, root, events):
     weeks = {}
     for row in events:
-        if START <= row["occurred_at"] < END and row["type"] in ("order", "click"):
+        if START <= row["occurred_at"] < END and row["type"] in ("order", "page_view"):
             zone = ZONES[row["customer_id"]] or "America/New_York"
-            key = (row["customer_id"], local_slot(row["occurred_at"], zone))
-            weeks.setdefault(key, set()).add((row["occurred_at"] - START) // timedelta(weeks=1))
+            for channel in {"", row["channel"]} - {None}:
+                key = (row["customer_id"], channel, local_slot(row["occurred_at"], zone))
+                week = (row["occurred_at"] - START) // timedelta(weeks=1)
+                weeks.setdefault(key, set()).add(week)
     found = build(engine, root, events)
+    found["channel"] = found["channel"].fillna("")
     rows = [tuple(row) for row in found.itertuples(index=False)]
     assert rows == [(*key, len(seen)) for key, seen in sorted(weeks.items())]

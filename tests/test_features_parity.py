@@ -22,7 +22,7 @@ from features.customer.declare import (
     Weeks,
 )
 from features.customer.fold import Fold
-from features.customer.statistics import when
+from features.customer.statistics import unless, when
 from features.engine import open_engine
 from tests.activity_tables import write_tables
 
@@ -69,6 +69,8 @@ EVERYTHING = FeatureSet(
         Last("last_promotion", "promotion_id"),
         Last("last_store", "region_id", when(channel="store")),
         Weeks("web_weeks", when(channel="web"), windows_days=(7, 434)),
+        Count("not_web", unless(channel=["web", "app"])),
+        Recency("no_view_recency_days", unless(type="view", promotion_id="x")),
         Histogram("channels", "channel", 0.5),
         Histogram("promotions", "promotion_id", 400.0, when(type="touch")),
     ),

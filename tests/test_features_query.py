@@ -1,5 +1,6 @@
 """The SQL reading against figures worked out by hand and a plain loop over the definition."""
 
+import math
 from datetime import datetime, timedelta
 from math import isclose
 
@@ -23,7 +24,7 @@ from features.customer.declare import (
 )
 from features.customer.dialect import DuckDB
 from features.customer.query import build_query
-from features.customer.statistics import when
+from features.customer.statistics import unless, when
 from features.engine import open_engine
 from features.schema import Kind
 
@@ -252,3 +253,19 @@ def test_the_query_equals_a_plain_loop(engine, rows, hours):
         assert [pair["channel"] for pair in pairs] == [key for key, _ in expected_pairs]
         for pair, (_, weight) in zip(pairs, expected_pairs, strict=True):
             assert isclose(pair["weight"], weight, rel_tol=1e-9)
+
+
+def test_except_some_values_counts_the_unknown_ones_and_no_empty_cell(engine):
+    rows = [
+        {"occurred_at": at("2024-03-01"), "channel": channel}
+        for channel in ("web", "app", "kiosk", None)
+    ]
+    assert one(engine, rows, at("2024-03-02"), Count("n", unless(channel=["web", "x"]))) == [2.0]
+    both = unless(channel="web", type=["touch"])
+    assert one(engine, rows, at("2024-03-02"), Count("n", both)) == [2.0]
+
+
+def test_without_a_half_life_every_event_counts_whole(engine):
+    rows = [{"occurred_at": at(f"20{year}-03-01T09:00"), "slot": 9} for year in (10, 20, 24)]
+    histogram = Histogram("h", "slot", math.inf)
+    assert one(engine, rows, at("2024-03-02"), histogram) == [[{"slot": 9, "weight": 3.0}]]

@@ -3,8 +3,8 @@
 Each touch is a `touch` when it was sent, an `open` when a person (not a machine) opened it and a
 `click`: so the stream holds at each instant only what had happened by then. A source gives opens
 and clicks with its touches or as events, not both. To the columns of `events` the stream adds the
-category of the product, the customer's time zone and the slot of the local week; `enrich` adds the
-same to a single event in Python, for the service.
+category of the product, the customer's time zone, the slot of the local week, and the slot and
+channel as one number; `enrich` adds the same to a single event in Python, for the service.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from features.customer.dialect import Dialect, quote, to_utc
+from features.customer.time_zones import build_zone_chain
 from features.errors import NotEnoughData
 from features.project import Workspace
 from features.schema import (
     ALL,
-    CUSTOMERS,
+    CHANNELS,
     EVENTS,
     PRODUCTS,
+    SLOTS_PER_WEEK,
     TOUCHES,
-    Customers,
     Events,
     EventType,
     Kind,
@@ -38,6 +39,7 @@ class Activity(Events):
     CATEGORY_ID = "category_id"
     TIME_ZONE = "time_zone"
     SLOT = "slot"
+    CHANNEL_SLOT = "channel_slot"
 
 
 COLUMNS: dict[str, Kind] = {
@@ -48,6 +50,7 @@ COLUMNS: dict[str, Kind] = {
     Activity.CATEGORY_ID: Kind.TEXT,
     Activity.TIME_ZONE: Kind.TEXT,
     Activity.SLOT: Kind.INTEGER,
+    Activity.CHANNEL_SLOT: Kind.INTEGER,
 }
 """The columns of the stream and what each holds."""
 
@@ -61,7 +64,10 @@ _NEEDS = {
     Activity.CATEGORY_ID: (Activity.PRODUCT_ID,),
     Activity.TIME_ZONE: (Activity.CUSTOMER_ID,),
     Activity.SLOT: (Activity.CUSTOMER_ID, Activity.OCCURRED_AT),
+    Activity.CHANNEL_SLOT: (Activity.CUSTOMER_ID, Activity.OCCURRED_AT, Activity.CHANNEL),
 }
+_LOCAL = (Activity.TIME_ZONE, Activity.SLOT, Activity.CHANNEL_SLOT)
+"""Columns that need the customer's time zone."""
 _MOMENTS = {
     EventType.TOUCH: Touches.SENT_AT,
     EventType.OPEN: Touches.OPENED_AT,
@@ -76,7 +82,12 @@ _SHARED = (
 
 
 def build_stream(
-    dialect: Dialect, workspace: Workspace, columns: Collection[str], *, time_zone: str
+    dialect: Dialect,
+    workspace: Workspace,
+    columns: Collection[str],
+    *,
+    time_zone: str,
+    as_of: datetime | None = None,
 ) -> str:
     """Write the stream as SQL, reading and joining only what `columns` ask for.
 
@@ -85,11 +96,15 @@ def build_stream(
     dialect : Dialect
         The engine's own words.
     workspace : Workspace
-        Where the canonical tables lie; `touches`, `products` and `customers` may be missing.
+        Where the canonical tables lie; all but one of `events` and `touches` may be missing.
     columns : collection of str
         The columns wanted, out of `COLUMNS`.
     time_zone : str
-        IANA name: the zone of customers who state none.
+        IANA name: the zone of customers of whom no better one is known.
+    as_of : datetime, optional
+        The cut-off before which time zones are learned from devices and visits, as in
+        `features.customer.time_zones`; without it, from what is stated alone. It does not cut
+        the stream.
 
     Returns
     -------
@@ -104,18 +119,21 @@ def build_stream(
     stored = {need for name in columns for need in _NEEDS.get(name, (name,))}
     ordered = [column.name for column in EVENTS.columns if column.name in stored]
     joins, zone, category = [], quote(time_zone), dialect.empty(Kind.TEXT)
-    if _is_wanted(workspace, CUSTOMERS.name, columns, (Activity.TIME_ZONE, Activity.SLOT)):
-        customers = dialect.table(workspace.table(CUSTOMERS.name))
-        joins.append(f"LEFT JOIN {customers} AS c ON c.{Customers.CUSTOMER_ID} = s.customer_id")
-        zone = f"COALESCE(c.{Customers.TIME_ZONE}, {zone})"
+    if set(columns) & set(_LOCAL):
+        chain = build_zone_chain(
+            dialect, workspace, as_of, customer="s.customer_id", time_zone=time_zone
+        )
+        joins, zone = list(chain.joins), chain.time_zone
     if _is_wanted(workspace, PRODUCTS.name, columns, (Activity.CATEGORY_ID,)):
         products = dialect.table(workspace.table(PRODUCTS.name))
         joins.append(f"LEFT JOIN {products} AS p ON p.{Products.PRODUCT_ID} = s.product_id")
         category = f"NULLIF(p.{Products.PARENT_ID}, {quote(ALL)})"
+    slot = dialect.local_slot("s.occurred_at", zone)
     added = {
         Activity.CATEGORY_ID: category,
         Activity.TIME_ZONE: zone,
-        Activity.SLOT: dialect.local_slot("s.occurred_at", zone),
+        Activity.SLOT: slot,
+        Activity.CHANNEL_SLOT: f"{_number_channel('s.channel')} * {SLOTS_PER_WEEK} + {slot}",
     }
     selected = ", ".join(f"{added.get(name, f's.{name}')} AS {name}" for name in columns)
     rows = "\nUNION ALL\n".join(_build_branches(dialect, workspace, ordered))
@@ -159,12 +177,14 @@ def enrich(
         A new event with all columns of the stream; those not given are None.
     """
     occurred_at = to_utc(event[Activity.OCCURRED_AT])
+    slot, channel = local_slot(occurred_at, time_zone), event.get(Activity.CHANNEL)
     return dict.fromkeys(COLUMNS) | {
         **event,
         Activity.OCCURRED_AT: occurred_at,
         Activity.CATEGORY_ID: category_id,
         Activity.TIME_ZONE: time_zone,
-        Activity.SLOT: local_slot(occurred_at, time_zone),
+        Activity.SLOT: slot,
+        Activity.CHANNEL_SLOT: channel_slot(channel, slot) if channel in CHANNELS else None,
     }
 
 
@@ -178,6 +198,22 @@ def local_slot(occurred_at: datetime, time_zone: str) -> int:
     """
     local = occurred_at.replace(tzinfo=UTC).astimezone(ZoneInfo(time_zone))
     return 24 * local.weekday() + local.hour
+
+
+def channel_slot(channel: str, slot: int) -> int:
+    """Return one number for a channel and an hour of the week: place in `CHANNELS` * 168 + slot.
+
+    Examples
+    --------
+    >>> channel_slot("web", 5), channel_slot("app", 5)
+    (5, 173)
+    """
+    return CHANNELS.index(channel) * SLOTS_PER_WEEK + slot
+
+
+def _number_channel(channel: str) -> str:
+    cases = (f"WHEN {quote(name)} THEN {place}" for place, name in enumerate(CHANNELS))
+    return f"CASE {channel} {' '.join(cases)} END"
 
 
 def _is_wanted(

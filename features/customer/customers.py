@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from features.customer.declare import (
 )
 from features.customer.dialect import DuckDB, quote, to_utc
 from features.customer.profiles import build_profile_query
-from features.customer.statistics import when
+from features.customer.statistics import Condition, unless, when
 from features.errors import NotEnoughData
 from features.project import Workspace
 from features.schema import EventType
@@ -36,39 +37,69 @@ MONTH_AND_LONGER = (30, 90, 365)
 YEAR = (365,)
 ORDER_CHANNELS = ("web", "app", "store", "social", "service")
 
-ACTIVE = (EventType.ORDER, EventType.OPEN, EventType.CLICK)
-"""Event types that show when a customer is active.
+_NO_ACT = (EventType.TOUCH, EventType.ITEM, EventType.REDEMPTION)
+_RESPONSES = (EventType.OPEN, EventType.CLICK)
 
-Never touches: a histogram of what we sent would only copy when we sent it. Nor redemptions, which
-many sources give by day: their hour would be midnight.
+IS_ACTIVE = unless(type=(*_NO_ACT, *_RESPONSES))
+"""Which events show when a customer is active by themselves: orders, and all that a source knows
+beside them, such as page views, sessions of an app, visits to a store.
+
+Never touches: a histogram of what we sent would only copy when we sent it. Opens and clicks copy it
+too, as they follow a message within hours. Not items, of which an order has many. Nor redemptions,
+which many sources give by day: their hour would be midnight.
 """
 
+IS_ACTIVE_OR_RESPONDS = unless(type=_NO_ACT)
+"""The same with opens and clicks, for those who have nothing else to go by."""
 
-def customer_features(half_life_days: float) -> FeatureSet:
+
+def customer_features(half_life_days: float, *, active: Condition = IS_ACTIVE) -> FeatureSet:
     """Declare what is known of a customer.
 
     Parameters
     ----------
     half_life_days : float
         After how many days a habit weighs half: of hours of the week and of categories; > 0.
+    active : Condition
+        Which events count as activity.
 
     Returns
     -------
     FeatureSet
-        Recency, tenure, frequency, monetary value, basket, channels, responses to touches, and
-        the decayed habits `active_slots` (by local slot) and `categories`.
+        Recency, tenure, frequency, monetary value, basket, channels, responses to touches, the
+        decayed habits `active_slots` (by local slot), `channel_slots` (by channel and slot) and
+        `categories`, and `slot_counts`: activity by slot as it was counted.
     """
     return FeatureSet(
         "customer",
         (
             Recency("order_recency_days", when(type=EventType.ORDER)),
-            Recency("active_recency_days", when(type=ACTIVE)),
+            Recency("active_recency_days", active),
             Recency("touch_recency_days", when(type=EventType.TOUCH)),
-            Tenure("tenure_days"),
             *_purchases(),
             *_responses(),
-            *_habits(half_life_days),
+            *declare_timing(half_life_days, active=active),
+            Histogram("slot_counts", Activity.SLOT, math.inf, active),
+            Histogram(
+                "categories",
+                Activity.CATEGORY_ID,
+                half_life_days,
+                when(type=(EventType.ORDER, EventType.ITEM)),
+            ),
         ),
+    )
+
+
+def declare_timing(half_life_days: float, *, active: Condition = IS_ACTIVE) -> tuple[Feature, ...]:
+    """Declare what the hours of a customer are learned from: enough to fit the chain of priors."""
+    slots = Histogram("active_slots", Activity.SLOT, half_life_days, active)
+    return (
+        Tenure("tenure_days"),
+        slots,
+        Weight("active_events", slots),
+        Histogram("channel_slots", Activity.CHANNEL_SLOT, half_life_days, active),
+        Count("active_count", active),
+        Weeks("active_weeks", active, windows_days=(28, 91, 364)),
     )
 
 
@@ -116,19 +147,6 @@ def _responses() -> tuple[Feature, ...]:
         Share("open_share", counts[EventType.OPEN], touches, windows_days=YEAR),
         Share("click_share", counts[EventType.CLICK], touches, windows_days=YEAR),
         Share("redemption_share", counts[EventType.REDEMPTION], touches, windows_days=YEAR),
-    )
-
-
-def _habits(half_life_days: float) -> tuple[Feature, ...]:
-    is_active = when(type=ACTIVE)
-    bought = when(type=(EventType.ORDER, EventType.ITEM))
-    slots = Histogram("active_slots", Activity.SLOT, half_life_days, is_active)
-    return (
-        slots,
-        Weight("active_events", slots),
-        Count("active_count", is_active),
-        Weeks("active_weeks", is_active, windows_days=(28, 91, 364)),
-        Histogram("categories", Activity.CATEGORY_ID, half_life_days, bought),
     )
 
 

@@ -12,7 +12,6 @@ windows a feature reads all history.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -154,7 +153,8 @@ class Last(Feature):
 class Histogram(Feature):
     """Decayed number of events per value of `key`: a sparse list, sorted by key; never empty keys.
 
-    An event `d` days before the cut-off weighs 2 ** (-d / half_life_days).
+    An event `d` days before the cut-off weighs 2 ** (-d / half_life_days); with an infinite
+    half-life every event weighs 1.
     """
 
     key: str
@@ -254,7 +254,7 @@ def _check_windows(feature: Feature) -> None:
 
 
 def _check_statistic(name: str, statistic: Statistic) -> None:
-    for column, _ in statistic.where.allowed:
+    for column in statistic.where.columns:
         _check_column(name, column, Kind.TEXT)
     match statistic:
         case Total(column=str(column)):
@@ -263,7 +263,7 @@ def _check_statistic(name: str, statistic: Statistic) -> None:
             _check_column(name, column, Kind.TEXT)
         case Weights(key=key, half_life_days=half_life):
             _check_column(name, key, None)
-            if not (math.isfinite(half_life) and half_life > 0):
+            if not half_life > 0:
                 raise FeatureError(
                     f"feature '{name}': expected a half-life of more than 0 days, got {half_life}."
                 )

@@ -85,10 +85,10 @@ class _Query:
         self, function: str, where: Condition, *filled: str, since: datetime | None = None
     ) -> str:
         """Return the column that holds `function` over the events that count, from `since` on."""
-        tests = _tests(where) + [f"{column} IS NOT NULL" for column in filled]
+        tests = write_tests(where) + [f"{column} IS NOT NULL" for column in filled]
         if since is not None:
             tests.append(f"occurred_at >= {self.dialect.timestamp(since)}")
-        self.columns |= {*filled, *(column for column, _ in where.allowed)}
+        self.columns |= {*filled, *where.columns}
         text = function + (f" FILTER (WHERE {' AND '.join(tests)})" if tests else "")
         return f"totals.{self.aggregates.setdefault(text, f'a{len(self.aggregates)}')}"
 
@@ -130,18 +130,20 @@ class _Query:
         self, columns: Collection[str], where: Condition, *, filled: Collection[str] = ()
     ) -> str:
         """Write the events before the cut-off that pass `where`."""
-        wanted = {Activity.CUSTOMER_ID, Activity.OCCURRED_AT, *columns}
-        wanted.update(column for column, _ in where.allowed)
-        tests = [f"occurred_at < {self.now}", *_tests(where)]
+        wanted = {Activity.CUSTOMER_ID, Activity.OCCURRED_AT, *columns, *where.columns}
+        tests = [f"occurred_at < {self.now}", *write_tests(where)]
         tests += [f"{column} IS NOT NULL" for column in filled]
         stream = self.stream(sorted(wanted))
         return f"(\n{stream}\n) AS activity\nWHERE {' AND '.join(tests)}"
 
 
-def _tests(where: Condition) -> list[str]:
+def write_tests(where: Condition) -> list[str]:
+    """Write what makes an event count, as expressions that must all be true."""
+    # NOT IN of an empty cell is empty, so not true: as the condition wants it
     return [
-        f"{column} IN ({', '.join(quote(value) for value in values)})"
-        for column, values in where.allowed
+        f"{column} {test} ({', '.join(quote(value) for value in values)})"
+        for test, pairs in (("IN", where.allowed), ("NOT IN", where.denied))
+        for column, values in pairs
     ]
 
 

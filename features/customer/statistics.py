@@ -16,13 +16,24 @@ from features.errors import FeatureError
 
 @dataclass(frozen=True)
 class Condition:
-    """Which events count: each column holds one of its allowed values; an empty one never does."""
+    """Which events count: each column holds an allowed value and none of its denied ones.
+
+    An empty cell is no value: an event that has one in a column of the condition never counts.
+    """
 
     allowed: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    denied: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it reads."""
+        return tuple(column for column, _ in self.allowed + self.denied)
 
     def holds(self, event: Mapping[str, Any]) -> bool:
         """Say whether `event` counts."""
-        return all(event.get(column) in values for column, values in self.allowed)
+        return all(event.get(column) in values for column, values in self.allowed) and not any(
+            event.get(column) is None or event[column] in values for column, values in self.denied
+        )
 
 
 EVERY = Condition()
@@ -42,13 +53,38 @@ def when(**allowed: str | Iterable[str]) -> Condition:
     >>> when(type="order", channel=["web", "app"]).allowed
     (('channel', ('app', 'web')), ('type', ('order',)))
     """
+    return Condition(allowed=_sort_values(allowed))
+
+
+def unless(**denied: str | Iterable[str]) -> Condition:
+    """Build a condition from columns and the value, or values, that each may not hold.
+
+    A value that nobody thought of counts: so do the event types that only one source knows.
+
+    Raises
+    ------
+    FeatureError
+        If a column is left without any denied value.
+
+    Examples
+    --------
+    >>> is_own_act = unless(type=["touch", "open"])
+    >>> [is_own_act.holds({"type": kind}) for kind in ("page_view", "open", None)]
+    [True, False, False]
+    """
+    return Condition(denied=_sort_values(denied))
+
+
+def _sort_values(
+    given: Mapping[str, str | Iterable[str]],
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
     pairs = []
-    for column, values in sorted(allowed.items()):
+    for column, values in sorted(given.items()):
         chosen = (values,) if isinstance(values, str) else tuple(sorted(set(values)))
         if not chosen:
             raise FeatureError(f"condition on '{column}': expected at least one value, got none.")
         pairs.append((column, chosen))
-    return Condition(tuple(pairs))
+    return tuple(pairs)
 
 
 @dataclass(frozen=True)
@@ -78,7 +114,10 @@ class Latest:
 
 @dataclass(frozen=True)
 class Weights:
-    """Statistic: per value of `key`, the events, each halved for every half-life since it."""
+    """Statistic: per value of `key`, the events, each halved for every half-life since it.
+
+    An infinite half-life counts every event whole.
+    """
 
     where: Condition
     key: str
