@@ -1,0 +1,1 @@
+"""Messages that were sent, and what people, not machines, made of them."""
