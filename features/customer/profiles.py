@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from features.customer.activity import Activity, build_stream
+from features.customer.activity import build_stream
 from features.customer.declare import FeatureSet
-from features.customer.dialect import Dialect, quote, to_utc
+from features.customer.dialect import Dialect, quote
 from features.customer.query import build_query
+from features.customer.time_zones import TIME_ZONE_CONFIDENCE, build_zone_chain
 from features.project import Workspace
-from features.schema import ALL, CUSTOMERS, Customers, Kind
+from features.schema import ALL
 
 
 def build_profile_query(
@@ -29,14 +30,15 @@ def build_profile_query(
     features : FeatureSet
         What to build.
     time_zone : str
-        IANA name: the zone of customers who state none.
+        IANA name: the zone of customers of whom no better one is known.
 
     Returns
     -------
     str
-        A query for `customer_id, region_id, time_zone, time_zone_source, consent` and
-        `features.columns`, in no order. The region is the one stated, else the most frequent (ties
-        to the highest id), else "all".
+        A query for `customer_id, region_id, time_zone, time_zone_source, time_zone_confidence,
+        consent` and `features.columns`, in no order. The region is the one stated, else the most
+        frequent (ties to the highest id), else "all"; the time zone is the best that was known
+        before the cut-off, as `features.customer.time_zones` has it, and slots are in it.
 
     Raises
     ------
@@ -45,47 +47,27 @@ def build_profile_query(
     """
 
     def stream(columns: Collection[str]) -> str:
-        return build_stream(dialect, workspace, columns, time_zone=time_zone)
+        return build_stream(dialect, workspace, columns, time_zone=time_zone, as_of=as_of)
 
-    homes = _build_homes(
-        dialect, stream((Activity.CUSTOMER_ID, Activity.REGION_ID, Activity.OCCURRED_AT)), as_of
+    chain = build_zone_chain(
+        dialect,
+        workspace,
+        as_of,
+        customer="features.customer_id",
+        time_zone=time_zone,
+        with_homes=True,
     )
-    is_stated = workspace.table(CUSTOMERS.name).exists()
-    stated = dialect.table(workspace.table(CUSTOMERS.name)) if is_stated else _nobody(dialect)
     columns = [
         "features.customer_id",
-        f"COALESCE(stated.region_id, homes.region_id, {quote(ALL)}) AS region_id",
-        f"COALESCE(stated.time_zone, {quote(time_zone)}) AS time_zone",
-        "CASE WHEN stated.time_zone IS NULL THEN 'project' "
-        "ELSE COALESCE(stated.time_zone_source, 'stated') END AS time_zone_source",
+        f"COALESCE({chain.region_id}, {quote(ALL)}) AS region_id",
+        f"{chain.time_zone} AS time_zone",
+        f"{chain.source} AS time_zone_source",
+        f"{chain.confidence} AS {TIME_ZONE_CONFIDENCE}",
         "stated.consent",
         *(f"features.{name}" for name in features.columns),
     ]
+    joins = "".join(f"\n{join}" for join in chain.joins)
     return (
         f"SELECT {', '.join(columns)}\n"
-        f"FROM (\n{build_query(features, as_of, stream, dialect)}\n) AS features\n"
-        f"LEFT JOIN (\n{homes}\n) AS homes ON homes.customer_id = features.customer_id\n"
-        f"LEFT JOIN {stated} AS stated ON stated.customer_id = features.customer_id"
+        f"FROM (\n{build_query(features, as_of, stream, dialect)}\n) AS features{joins}"
     )
-
-
-def _build_homes(dialect: Dialect, stream: str, as_of: datetime) -> str:
-    return (
-        f"SELECT customer_id, {dialect.latest('region_id', 'visits', 'region_id')} AS region_id\n"
-        "FROM (\nSELECT customer_id, region_id, COUNT(*) AS visits\n"
-        f"FROM (\n{stream}\n) AS activity\n"
-        f"WHERE occurred_at < {dialect.timestamp(to_utc(as_of))} AND region_id IS NOT NULL\n"
-        "GROUP BY customer_id, region_id\n) AS regions\nGROUP BY customer_id"
-    )
-
-
-def _nobody(dialect: Dialect) -> str:
-    names = (
-        Customers.CUSTOMER_ID,
-        Customers.REGION_ID,
-        Customers.TIME_ZONE,
-        Customers.TIME_ZONE_SOURCE,
-        Customers.CONSENT,
-    )
-    columns = ", ".join(f"{dialect.empty(Kind.TEXT)} AS {name}" for name in names)
-    return f"(SELECT {columns} WHERE 1 = 0)"
