@@ -1,0 +1,1 @@
+"""Which offer: uplift from experiments, the cell rule to beat, margins, and "offer nothing"."""
