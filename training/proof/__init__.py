@@ -1,0 +1,1 @@
+"""The value of a send-time policy from the sends of another, before anything is sent."""
