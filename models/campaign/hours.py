@@ -52,7 +52,7 @@ class CampaignHours:
     @property
     def has_hours(self) -> np.ndarray:
         """Whether each customer can be sent to at all, shape (n,)."""
-        return np.asarray(self.permitted.any(axis=1))[self.zone_codes]
+        return np.asarray(self.permitted[self.zone_codes].any(axis=1))
 
 
 def build_hours(
