@@ -140,3 +140,51 @@ def test_outcomes_refuse_more_weeks_than_there_are():
     table = pd.DataFrame({"customer_id": ["a"], "slot": [5], "weeks_active": [5]})
     with pytest.raises(OutOfRange, match="from 0 to 4, got 5"):
         Outcomes.from_table(table, np.array(["a"], dtype=object), n_weeks=4)
+
+
+def test_ten_thousand_events_in_a_day_are_at_most_the_hours_of_that_day():
+    robot = [{"slot": slot, "weight": 400.0} for slot in range(24, 48)]
+    table = make_table([robot, [{"slot": 3, "weight": 2.5}], []])
+    table["active_count"] = [9600.0, 4.0, 0.0]
+    table["active_weeks_364d"] = [1.0, 3.0, 0.0]
+    table["channel_slots"] = [[{"slot": 168 + 30, "weight": 400.0}], [], []]
+
+    histories = Histories.from_table(table)
+
+    assert histories.events.tolist() == [24.0, 2.5, 0.0]
+    assert histories.of_channel("app")[[0], :].toarray()[0, 30] == 1.0
+    assert histories.of_channel("web").nnz == 0
+    assert histories.own_events.tolist()[0] == 9600.0  # what is told stays what was counted
+
+
+def test_habits_older_than_a_year_still_count_once():
+    table = make_table([[{"slot": 3, "weight": 0.25}], [{"slot": 3, "weight": 7.0}], None])
+    table["active_weeks_364d"] = 0.0
+    assert Histories.from_table(table).events.tolist() == [0.25, 1.0, 0.0]
+
+
+def test_whole_counts_are_read_as_they_are():
+    table = make_table()
+    table["slot_counts"] = [[{"slot": 4, "weight": 9.0}], [], []]
+    table["active_weeks_364d"] = 1.0
+    histories = Histories.from_table(table)
+    assert histories.whole_counts.toarray()[0, 4] == 9.0
+    assert histories.take(np.array([1, 0])).whole_counts.toarray()[1, 4] == 9.0
+
+
+def test_outcomes_by_channel_stand_beside_those_of_any():
+    table = pd.DataFrame(
+        {
+            "customer_id": ["a", "a", "b"],
+            "channel": [None, "store", "web"],
+            "slot": [5, 5, 7],
+            "weeks_active": [2, 1, 4],
+        }
+    )
+
+    outcomes = Outcomes.from_table(table, np.array(["a", "b"], dtype=object), n_weeks=4)
+
+    assert outcomes.totals.tolist() == [2.0, 0.0]
+    assert outcomes.of_channel("store").weeks_active.toarray()[0, 5] == 1.0
+    assert outcomes.of_channel("web").totals.tolist() == [0.0, 4.0]
+    assert outcomes.take(np.array([1])).of_channel("web").totals.tolist() == [4.0]

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import gammaln
 
-from models.receptivity.empirical_bayes import maximise_posterior, pick_customers
+from models.receptivity.fitting import limit_pull, maximise_posterior, pick_customers
 from models.receptivity.histories import Histories, Outcomes
 
 PRIOR = np.array([[np.log(50.0), 2.0], [np.log(4.0), 1.5], [0.0, 1.0]])
@@ -89,7 +89,7 @@ def fit_level(histories: Histories, outcomes: Outcomes, *, half_life_days: float
         given the posterior after `histories`, under weak log-normal priors.
     """
     weeks = _decayed_weeks(histories.tenure_days, half_life_days)
-    events = histories.events
+    events = histories.events * limit_pull(histories.events)
     codes = histories.segment_codes
     known = codes >= 0
     n_segments = len(histories.segment_names)

@@ -18,23 +18,21 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import minimize
 from scipy.special import expit, gammaln
 
 from features.schema import SLOTS_PER_WEEK
+from models.receptivity.fitting import limit_pull, maximise_posterior, pick_customers
 from models.receptivity.histories import Histories, Outcomes
 
 HOURS, DAYS = 24, 7
 _SLOTS = np.arange(SLOTS_PER_WEEK)
 _APART = (_SLOTS[None, :] - _SLOTS[:, None]) % SLOTS_PER_WEEK
-MAX_FIT_CUSTOMERS = 4000
-"""Customers that the few strengths are fitted on; more of them change no digit that matters."""
 
 
 @dataclass(frozen=True)
@@ -163,31 +161,11 @@ PRIOR = np.array([[np.log(500.0), 2.0], [np.log(10.0), 1.5], [np.log(1.0), 0.5],
 hours; and of the logit-normal one of the day sharing."""
 
 
-def maximise_posterior(loss: Callable[[np.ndarray], float], prior: np.ndarray) -> np.ndarray:
-    """Return the maximum a posteriori point within four deviations of the prior.
-
-    Parameters
-    ----------
-    loss : callable
-        Negative log-likelihood at a point of shape (k,).
-    prior : array of shape (k, 2)
-        Centre and deviation of each coordinate's normal prior.
-    """
-    centre, deviation = prior.T
-
-    def penalised(point: np.ndarray) -> float:
-        return loss(point) + 0.5 * float((((point - centre) / deviation) ** 2).sum())
-
-    bounds = np.column_stack([centre - 4 * deviation, centre + 4 * deviation])
-    found = minimize(penalised, centre, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-7})
-    return np.asarray(found.x)
-
-
 def _chain(point: np.ndarray, totals: sparse.csr_array, names: tuple[str, ...]) -> ShapeChain:
     """Build the chain at `point`; the last row of `totals` holds customers without a segment."""
     above_segment, above_customer, bandwidth = np.exp(point[:3]).tolist()
     day_sharing = float(expit(point[3]))
-    global_share = _smooth_global(np.asarray(totals.sum(axis=0)))
+    global_share = smooth_global(np.asarray(totals.sum(axis=0)))
     own = np.asarray(totals[:-1] @ build_kernel(bandwidth, day_sharing))
     events = np.asarray(totals[:-1].sum(axis=1))
     return ShapeChain(
@@ -202,7 +180,7 @@ def _chain(point: np.ndarray, totals: sparse.csr_array, names: tuple[str, ...]) 
     )
 
 
-def _smooth_global(events: np.ndarray) -> np.ndarray:
+def smooth_global(events: np.ndarray) -> np.ndarray:
     """Return everybody's share by slot: their week, drawn to a smooth day, drawn to evenness."""
     week = events @ _NARROW
     day = (events @ _WIDE + 1 / SLOTS_PER_WEEK) / (events.sum() + 1)
@@ -210,11 +188,16 @@ def _smooth_global(events: np.ndarray) -> np.ndarray:
 
 
 def _sum_by_segment(histories: Histories) -> sparse.csr_array:
-    """Return counts by segment and slot; the last row is of customers without a segment."""
+    """Return counts by segment and slot, no customer pulling too hard.
+
+    The last row is of customers without a segment.
+    """
     n_rows = len(histories.segment_names) + 1
     rows = histories.segment_codes % n_rows
     shape = (n_rows, len(histories))
-    member = sparse.csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=shape)
+    member = sparse.csr_array(
+        (limit_pull(histories.events), (rows, np.arange(len(rows)))), shape=shape
+    )
     return member @ histories.counts
 
 
@@ -234,9 +217,3 @@ def _pair_cells(
     at = np.arange(len(of_cell)) - np.repeat(first - counts.indptr[cells.row], lengths)
     apart = (cells.col[of_cell] - counts.indices[at]) % SLOTS_PER_WEEK
     return apart, counts.data[at], of_cell
-
-
-def pick_customers(rows: np.ndarray) -> np.ndarray:
-    """Take at most `MAX_FIT_CUSTOMERS` of `rows`, evenly spread."""
-    step = max(1, -(-len(rows) // MAX_FIT_CUSTOMERS))
-    return rows[::step]

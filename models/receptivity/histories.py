@@ -1,4 +1,4 @@
-"""What a send-time model reads and learns from: histories of customers, and what followed them."""
+"""What a send-time model reads: histories of customers as of a cut-off."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from scipy import sparse
 
-from features.errors import MissingColumn, OutOfRange
-from features.schema import SLOTS_PER_WEEK, Customers
+from features.errors import MissingColumn
+from features.schema import CHANNELS, SLOTS_PER_WEEK, Customers
+from models.receptivity.counts import check_columns, columns_of, limit_counts, read_counts
+from models.receptivity.outcomes import Outcomes
+
+__all__ = ["Histories", "Outcomes"]
 
 SLOT_COUNTS = "active_slots"
 """Column of the customer feature table: list<struct<slot, weight>>, decayed counts by slot."""
@@ -19,13 +22,21 @@ TENURE_DAYS = "tenure_days"
 """Column of the customer feature table: days since the first activity, at the cut-off."""
 EVENTS = "active_count"
 """Column of the customer feature table: activities that `active_slots` counts, not decayed."""
-SLOT = "slot"
-WEEKS_ACTIVE = "weeks_active"
+CHANNEL_COUNTS = "channel_slots"
+"""Column of the customer feature table: as `active_slots`, keyed by channel and slot together."""
+WHOLE_COUNTS = "slot_counts"
+"""Column of the customer feature table: as `active_slots`, not decayed."""
+WEEKS = "active_weeks_364d"
+"""Column of the customer feature table: weeks of the last 52 with any activity."""
 
 
 @dataclass(frozen=True)
 class Histories:
     """What is known of customers at a cut-off, in their order.
+
+    An hour of the week comes once a week, so no slot counts more than the weeks in which the
+    customer was active at all: ten thousand events in one day, of a robot or of a till that many
+    customers share, are at most 24 active hours.
 
     Attributes
     ----------
@@ -45,6 +56,10 @@ class Histories:
         What tells how active a customer will be; NaN = none.
     level_names : tuple of str
         Names of the columns of `level_features`.
+    channel_counts : scipy.sparse.csr_array of float64, shape (n, 9 * 168), or None
+        As `counts`, by channel: slot s of channel c is column 168 * (place of c in `CHANNELS`) + s.
+    whole_counts : scipy.sparse.csr_array of float64, shape (n, 168), or None
+        Activity by slot as it was counted: neither decayed nor limited; what reasons are told in.
     """
 
     customer_id: np.ndarray
@@ -55,6 +70,8 @@ class Histories:
     tenure_days: np.ndarray
     level_features: np.ndarray
     level_names: tuple[str, ...]
+    channel_counts: sparse.csr_array | None = None
+    whole_counts: sparse.csr_array | None = None
 
     def __len__(self) -> int:
         return len(self.customer_id)
@@ -71,8 +88,9 @@ class Histories:
         Parameters
         ----------
         table : DataFrame
-            One row per customer with `customer_id`, `active_slots`, and optionally `region_id`
-            and `tenure_days`; every other numeric column is a level feature.
+            One row per customer with `customer_id`, `active_slots`, and optionally `region_id`,
+            `tenure_days`, `active_weeks_364d`, `channel_slots` and `slot_counts`; every numeric
+            column is a level feature.
 
         Raises
         ------
@@ -81,24 +99,29 @@ class Histories:
         OutOfRange
             If a slot lies outside 0 to 167 or a weight is negative.
         """
-        _check_columns(table, (Customers.CUSTOMER_ID, SLOT_COUNTS))
+        check_columns(table, (Customers.CUSTOMER_ID, SLOT_COUNTS))
         ids = table[Customers.CUSTOMER_ID].to_numpy(dtype=object)
         if Customers.REGION_ID in table:
             codes, names = pd.factorize(table[Customers.REGION_ID], sort=True)
         else:
             codes, names = np.full(len(ids), -1), pd.Index([])
         numbers = table.select_dtypes("number")
-        counts = _read_counts(table[SLOT_COUNTS])
+        counts = read_counts(table[SLOT_COUNTS], SLOT_COUNTS)
+        most = np.maximum(_read_number(numbers, WEEKS, np.full(len(ids), np.inf)), 1.0)
+        n_keys = len(CHANNELS) * SLOTS_PER_WEEK
+        by_channel = _read_optional(table, CHANNEL_COUNTS, n_keys)
         features = numbers.to_numpy(dtype=np.float64, na_value=np.nan).reshape(len(ids), -1)
         return cls(
             customer_id=ids,
-            counts=counts,
+            counts=limit_counts(counts, most),
             segment_names=tuple(str(name) for name in names),
             segment_codes=codes.astype(np.int64),
             own_events=_read_number(numbers, EVENTS, np.asarray(counts.sum(axis=1))),
             tenure_days=_read_number(numbers, TENURE_DAYS, np.full(len(ids), np.nan)),
             level_features=features,
             level_names=tuple(str(name) for name in numbers.columns),
+            channel_counts=None if by_channel is None else limit_counts(by_channel, most),
+            whole_counts=_read_optional(table, WHOLE_COUNTS, SLOTS_PER_WEEK),
         )
 
     @classmethod
@@ -130,7 +153,15 @@ class Histories:
             tenure_days=self.tenure_days[rows],
             level_features=self.level_features[rows],
             level_names=self.level_names,
+            channel_counts=None if self.channel_counts is None else self.channel_counts[rows],
+            whole_counts=None if self.whole_counts is None else self.whole_counts[rows],
         )
+
+    def of_channel(self, channel: str) -> sparse.csr_array:
+        """Return the decayed activity in one channel, shape (n, 168); nothing where not known."""
+        if self.channel_counts is None:
+            return sparse.csr_array((len(self), SLOTS_PER_WEEK), dtype=np.float64)
+        return self.channel_counts[:, columns_of(channel)]
 
     def codes_in(self, names: Sequence[str]) -> np.ndarray:
         """Return each customer's position in `names`, shape (n,); -1 where it is not there."""
@@ -160,104 +191,11 @@ class Histories:
         return self.level_features[:, [position[name] for name in names]]
 
 
-@dataclass(frozen=True)
-class Outcomes:
-    """In how many weeks of a label window each customer was active in each slot.
-
-    Attributes
-    ----------
-    weeks_active : scipy.sparse.csr_array of float64, shape (n, 168)
-        Row i is customer i of the histories it is paired with; 0 to `n_weeks`.
-    n_weeks : int
-        Weeks in the window.
-    """
-
-    weeks_active: sparse.csr_array
-    n_weeks: int
-
-    @property
-    def totals(self) -> np.ndarray:
-        """Active slot-weeks of each customer, shape (n,)."""
-        return np.asarray(self.weeks_active.sum(axis=1), dtype=np.float64)
-
-    @classmethod
-    def from_table(cls, table: pd.DataFrame, customer_id: np.ndarray, *, n_weeks: int) -> Outcomes:
-        """Line up a long table (`customer_id, slot, weeks_active`) with `customer_id`.
-
-        Customers without a row were never active; rows of others are left out.
-
-        Raises
-        ------
-        MissingColumn
-            If one of the three columns is not there.
-        OutOfRange
-            If a slot lies outside 0 to 167, or weeks outside 0 to `n_weeks`.
-        """
-        _check_columns(table, (Customers.CUSTOMER_ID, SLOT, WEEKS_ACTIVE))
-        rows = pd.Index(customer_id).get_indexer(pd.Index(table[Customers.CUSTOMER_ID]))
-        slots = table[SLOT].to_numpy(dtype=np.int64)
-        weeks = table[WEEKS_ACTIVE].to_numpy(dtype=np.float64)
-        _check_range(slots, SLOT, 0, SLOTS_PER_WEEK - 1)
-        _check_range(weeks, WEEKS_ACTIVE, 0, n_weeks)
-        known = rows >= 0
-        shape = (len(customer_id), SLOTS_PER_WEEK)
-        found = (weeks[known], (rows[known], slots[known]))
-        return cls(sparse.csr_array(found, shape=shape, dtype=np.float64), n_weeks)
-
-    def take(self, rows: np.ndarray | slice) -> Outcomes:
-        """Return the customers at `rows`, in that order."""
-        return Outcomes(self.weeks_active[rows], self.n_weeks)
+def _read_optional(table: pd.DataFrame, name: str, n_keys: int) -> sparse.csr_array | None:
+    return read_counts(table[name], name, n_keys=n_keys) if name in table else None
 
 
 def _read_number(numbers: pd.DataFrame, name: str, otherwise: np.ndarray) -> np.ndarray:
     if name not in numbers:
         return otherwise
     return numbers[name].to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _read_counts(column: pd.Series) -> sparse.csr_array:
-    """Read lists of structs (slot, weight), whatever the two fields are called."""
-    lists = pa.array(column)
-    if isinstance(lists, pa.ChunkedArray):
-        lists = lists.combine_chunks()
-    shape = (len(lists), SLOTS_PER_WEEK)
-    if pa.types.is_null(lists.type) or pa.types.is_null(lists.type.value_type):
-        return sparse.csr_array(shape, dtype=np.float64)
-    lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    parts = lists.flatten().flatten()
-    slots, weights = (part.cast("float64").to_numpy(zero_copy_only=False) for part in parts)
-    _check_range(slots, SLOT_COUNTS, 0, SLOTS_PER_WEEK - 1)
-    _check_range(weights, SLOT_COUNTS, 0, np.inf)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    counts = sparse.csr_array(
-        (weights, slots.astype(np.int32), starts), shape=shape, dtype=np.float64
-    )
-    counts.sum_duplicates()
-    return counts
-
-
-def _check_columns(table: pd.DataFrame, names: Sequence[str]) -> None:
-    for name in names:
-        if name not in table:
-            raise MissingColumn(
-                "customer features",
-                "table",
-                name,
-                expected=f"the columns {', '.join(names)}",
-                got=", ".join(str(column) for column in table.columns) or "none",
-                fix="Build the table with features.customer.customers or .outcomes.",
-            )
-
-
-def _check_range(values: np.ndarray, name: str, low: float, high: float) -> None:
-    wrong = ~((values >= low) & (values <= high))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise OutOfRange(
-            "customer features",
-            "table",
-            name,
-            expected=f"values from {low:g} to {high:g}",
-            got=f"{values[row]:g}",
-            fix="Build the table again from checked events.",
-        )

@@ -17,6 +17,7 @@ import pandas as pd
 
 from features.errors import ArtifactError
 from models.receptivity.activity_level import LevelChain, fit_level
+from models.receptivity.channels import ChannelChain, fit_channels
 from models.receptivity.empirical_bayes import ShapeChain, fit_shape
 from models.receptivity.histories import Histories, Outcomes
 from models.receptivity.send_time_base import MODEL_FILE, SendTimeModel, to_probability
@@ -37,7 +38,7 @@ ROWS_PER_THREAD = 20_000
 
 
 class EmpiricalBayes(SendTimeModel):
-    """Level and shape from empirical-Bayes chains global → segment → customer.
+    """Level and shape from empirical-Bayes chains global → segment → customer → channel.
 
     Parameters
     ----------
@@ -48,11 +49,13 @@ class EmpiricalBayes(SendTimeModel):
     ----------
     shape_ : ShapeChain
     level_ : LevelChain
+    channels_ : ChannelChain
     """
 
     name = "empirical_bayes"
     shape_: ShapeChain
     level_: LevelChain
+    channels_: ChannelChain
 
     def __init__(self, *, half_life_days: float = 120.0) -> None:
         self.half_life_days = half_life_days
@@ -61,19 +64,38 @@ class EmpiricalBayes(SendTimeModel):
         """Weights of the customer's own events, the segment's and everybody's in the shape."""
         return self.shape_.weights(histories)
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels with a week of their own."""
+        return self.channels_.names
+
+    def predict_level(self, histories: Histories) -> np.ndarray:
+        """Return each customer's expected active slots a week, shape (n,)."""
+        return self.level_.level(histories)
+
     def _fit(self, histories: Histories, outcomes: Outcomes) -> None:
         self.shape_ = fit_shape(histories, outcomes)
         self.level_ = fit_level(histories, outcomes, half_life_days=self.half_life_days)
+        self.channels_ = fit_channels(histories, outcomes, self.shape_)
 
     def _predict_raw(self, histories: Histories) -> np.ndarray:
-        return to_probability(self.level_.level(histories), self.shape_.share(histories))
+        return to_probability(self.predict_level(histories), self.shape_.share(histories))
+
+    def _predict_channel_raw(self, histories: Histories, channel: str) -> np.ndarray:
+        level = self.predict_level(histories) * self.channels_.part(histories, channel)
+        return to_probability(level, self.channels_.spread(histories, self.shape_, channel))
 
     def _to_json(self) -> dict[str, Any]:
-        return {"shape": self.shape_.to_json(), "level": self.level_.to_json()}
+        return {
+            "shape": self.shape_.to_json(),
+            "level": self.level_.to_json(),
+            "channels": self.channels_.to_json(),
+        }
 
     def _from_json(self, fitted: Mapping[str, Any]) -> None:
         self.shape_ = ShapeChain.from_json(fitted["shape"])
         self.level_ = LevelChain.from_json(fitted["level"])
+        self.channels_ = ChannelChain.from_json(fitted["channels"])
 
 
 class LightGBMSendTime(EmpiricalBayes):
@@ -95,7 +117,7 @@ class LightGBMSendTime(EmpiricalBayes):
 
     Attributes
     ----------
-    shape_, level_ : ShapeChain, LevelChain
+    shape_, level_, channels_ : ShapeChain, LevelChain, ChannelChain
     booster_ : lightgbm.Booster or None
     feature_names_ : tuple of str
     """
@@ -199,9 +221,6 @@ class LightGBMSendTime(EmpiricalBayes):
 
     def _design(self, histories: Histories, start: np.ndarray) -> np.ndarray:
         return np.column_stack([histories.features_in(self.feature_names_[:-1]), start])
-
-    def _predict_raw(self, histories: Histories) -> np.ndarray:
-        return to_probability(self.predict_level(histories), self.shape_.share(histories))
 
     def _to_json(self) -> dict[str, Any]:
         return {**super()._to_json(), "features": list(self.feature_names_)}

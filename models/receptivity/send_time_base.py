@@ -4,6 +4,10 @@ Every model answers the same question in the same units: P(active at least once 
 a week), s = 0 to 167. It is built as 1 − exp(−level × share): how many slots of a week a customer
 is active in, times how that spreads over the week, then calibrated on weeks later than those the
 model was fitted on. What does not depend on the slot is evaluated once per customer.
+
+Asked for a channel it answers P(active in slot in that channel), where the channel has been used
+enough to have a week of its own. Elsewhere, as in e-mail, where nobody acts by themselves, the
+answer is that of any channel: when the customer is there to be reached at all.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from features.errors import NotEnoughData
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.calibration import IDENTITY, Calibration, fit_calibration
+from models.receptivity.counts import columns_of
 from models.receptivity.evidence import describe_evidence
 from models.receptivity.histories import Histories, Outcomes
 
@@ -34,12 +39,19 @@ MAX_CALIBRATION_CUSTOMERS = 20_000
 class SendTimeModel(BaseEstimator):  # type: ignore[misc]
     """What all send-time models share: calibration, chunks, evidence and files.
 
-    A subclass has `_fit`, `_predict_raw`, `weights` and its fitted state as JSON.
+    A subclass has `_fit`, `_predict_raw`, `weights` and its fitted state as JSON; and, if it knows
+    channels apart, `channels` and `_predict_channel_raw`.
     """
 
     name: ClassVar[str]
     is_fitted_: bool
     calibration_: Calibration
+    channel_calibrations_: dict[str, Calibration]
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels that are answered apart; any other gets the answer of any channel."""
+        return ()
 
     def fit(self, histories: Histories, outcomes: Outcomes) -> Self:
         """Fit to histories as of a cut-off and to the activity that followed them.
@@ -64,11 +76,15 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
             )
         self._fit(histories, outcomes)
         self.calibration_ = IDENTITY
+        self.channel_calibrations_ = dict.fromkeys(self.channels, IDENTITY)
         self.is_fitted_ = True
         return self
 
     def calibrate(self, histories: Histories, outcomes: Outcomes) -> Self:
-        """Fit the isotonic calibration on a slice later than the one the model was fitted on."""
+        """Fit the isotonic calibrations on a slice later than the one the model was fitted on.
+
+        One of any channel and one of each of `channels`.
+        """
         check_pair(histories, outcomes)
         check_is_fitted(self)
         step = max(1, -(-len(histories) // MAX_CALIBRATION_CUSTOMERS))
@@ -79,25 +95,49 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
         self.calibration_ = fit_calibration(
             self._predict_raw(some), after.weeks_active.toarray(), n_trials=after.n_weeks
         )
+        self.channel_calibrations_ = {
+            channel: fit_calibration(
+                self._predict_channel_raw(some, channel),
+                after.of_channel(channel).weeks_active.toarray(),
+                n_trials=after.n_weeks,
+            )
+            for channel in self.channels
+        }
         return self
 
     def predict(self, histories: Histories) -> np.ndarray:
         """Return P(active in slot) of every customer and slot, float64 of shape (n, 168)."""
-        probability = np.empty((len(histories), SLOTS_PER_WEEK))
-        done = 0
-        for chunk in self.predict_chunks(histories):
-            probability[done : done + len(chunk)] = chunk
-            done += len(chunk)
-        return probability
+        return _gather(self.predict_chunks(histories), len(histories))
+
+    def predict_channel(self, histories: Histories, channel: str) -> np.ndarray:
+        """Return P(active in slot in a channel), float64 of shape (n, 168).
+
+        For a channel that is not one of `channels` it is what `predict` returns.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such channel.
+        """
+        return _gather(self.predict_chunks(histories, channel=channel), len(histories))
 
     def predict_chunks(
-        self, histories: Histories, *, rows: int = CHUNK_ROWS
+        self, histories: Histories, *, channel: str | None = None, rows: int = CHUNK_ROWS
     ) -> Iterator[np.ndarray]:
-        """Yield what `predict` returns, some `rows` customers at a time, so that memory is flat."""
+        """Yield what `predict`, or `predict_channel`, returns, some `rows` customers at a time.
+
+        So that memory is flat.
+        """
         check_is_fitted(self)
+        if channel is not None:
+            columns_of(channel)
         for start in range(0, len(histories), rows):
-            raw = self._predict_raw(histories.take(slice(start, start + rows)))
-            yield self.calibration_.predict(raw)
+            part = histories.take(slice(start, start + rows))
+            if channel is not None and channel in self.channels:
+                raw = self._predict_channel_raw(part, channel)
+                yield self.channel_calibrations_[channel].predict(raw)
+            else:
+                yield self.calibration_.predict(self._predict_raw(part))
 
     def explain(self, histories: Histories, *, segment_word: str = "region") -> pd.DataFrame:
         """Return what each customer's hours rest on, by `models.receptivity.evidence`."""
@@ -111,6 +151,9 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
             "model": self.name,
             "parameters": self.get_params(),
             "calibration": self.calibration_.to_json(),
+            "channel_calibrations": {
+                name: found.to_json() for name, found in self.channel_calibrations_.items()
+            },
             "fitted": self._to_json(),
         }
         return {MODEL_FILE: json.dumps(document, sort_keys=True).encode()}
@@ -120,6 +163,10 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
         document = json.loads(files[MODEL_FILE])
         self._from_json(document["fitted"])
         self.calibration_ = Calibration.from_json(document["calibration"])
+        self.channel_calibrations_ = {
+            name: Calibration.from_json(document["channel_calibrations"][name])
+            for name in self.channels
+        }
         self.is_fitted_ = True
         return self
 
@@ -132,6 +179,9 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def _predict_raw(self, histories: Histories) -> np.ndarray: ...
+
+    def _predict_channel_raw(self, histories: Histories, channel: str) -> np.ndarray:
+        raise NotImplementedError(f"{self.name} does not tell {channel} from other channels")
 
     @abstractmethod
     def _to_json(self) -> dict[str, Any]: ...
@@ -156,6 +206,15 @@ def to_probability(level: np.ndarray, share: np.ndarray) -> np.ndarray:
         1 − exp(−level × share).
     """
     return np.asarray(-np.expm1(-level[:, None] * share))
+
+
+def _gather(chunks: Iterator[np.ndarray], n: int) -> np.ndarray:
+    probability = np.empty((n, SLOTS_PER_WEEK))
+    done = 0
+    for chunk in chunks:
+        probability[done : done + len(chunk)] = chunk
+        done += len(chunk)
+    return probability
 
 
 def check_pair(histories: Histories, outcomes: Outcomes) -> None:
