@@ -12,6 +12,7 @@ from training.palette import name_of
 from training.proof.estimators import DIRECT
 from training.proof.plots import make_proof_figures
 from training.proof.reliability import CHANNEL
+from training.proof.verdict import BETTER, WORSE
 
 Tables = Mapping[str, pd.DataFrame]
 _ABOUT = (
@@ -48,7 +49,7 @@ def write_proof_sections(tables: Tables) -> list[Section]:
 
 
 def write_proof_headline(gains: pd.DataFrame) -> str:
-    """Return the verdicts of a proof as one sentence, most important first.
+    """Return the verdicts of a proof as one sentence, in the order of the baselines.
 
     Parameters
     ----------
@@ -59,10 +60,12 @@ def write_proof_headline(gains: pd.DataFrame) -> str:
     if len(set(gains["words"])) == 1:
         return f"{target} before launch: {gains['words'].iloc[0]}."
     parts = [
-        f"against the {name_of(str(row['baseline']))}: {row['words']}"
+        row["words"]
+        if row["verdict"] in (BETTER, WORSE)
+        else f"against the {name_of(str(row['baseline']))}: {row['words']}"
         for row in gains.to_dict("records")
     ]
-    return f"{target} before launch, {'; '.join(parts)}."
+    return f"{target} before launch: {'; '.join(parts)}."
 
 
 def _write_value(tables: Tables, figures: Mapping[str, Figure]) -> Section:

@@ -79,7 +79,7 @@ def predict_propensities(
 
     The estimate is mixed with one per cent of the actions' overall shares, so that none that was
     ever seen is impossible, and is zero where an action is not allowed. Each action's estimates
-    are then set to the frequency with which it was done (isotonic, on the folds left out): an
+    are then set to the frequency with which it was done (isotonic, on the other folds): an
     over-confident rare action would otherwise weigh its sends too much.
 
     Parameters
@@ -107,18 +107,21 @@ def predict_propensities(
             )
             fitted = booster.predict(sends.context[own], num_threads=threads)
             estimated[own] = (1 - _SMOOTHING) * fitted + _SMOOTHING * share
-    estimated = _calibrate(np.where(sends.allowed, estimated, 0.0), sends.action)
+    estimated = _calibrate(np.where(sends.allowed, estimated, 0.0), sends.action, folds)
     # The logged action was possible, even where no other fold has seen it.
     rows = np.arange(n)
     estimated[rows, sends.action] = np.maximum(estimated[rows, sends.action], _SMOOTHING / k)
     return np.asarray(estimated / estimated.sum(axis=1, keepdims=True))
 
 
-def _calibrate(estimated: np.ndarray, action: np.ndarray) -> np.ndarray:
+def _calibrate(estimated: np.ndarray, action: np.ndarray, folds: np.ndarray) -> np.ndarray:
     calibrated = np.empty_like(estimated)
-    for place in range(estimated.shape[1]):
-        curve = IsotonicRegression(y_min=0.0, y_max=1.0)
-        calibrated[:, place] = curve.fit_transform(estimated[:, place], action == place)
+    for fold in np.unique(folds):
+        others, own = folds != fold, folds == fold
+        for place in range(estimated.shape[1]):
+            curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
+            curve.fit(estimated[others, place], action[others] == place)
+            calibrated[own, place] = curve.predict(estimated[own, place])
     return calibrated
 
 

@@ -43,6 +43,8 @@ def make_proof_figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
         figure, (left, right) = open_figure(10, 1.8 + 0.42 * n_rows, columns=2)
         draw_policy_values(left, values, target=str(tables["policy_gains"]["target"].iloc[0]))
         draw_policy_gains(right, tables["policy_gains"])
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower left", fontsize=8, frameon=False, ncols=3)
         figures["policy_values"] = figure
     if bins is not None and len(bins):
         figure, (left, right) = open_figure(10, 4.4, columns=2)
@@ -77,16 +79,12 @@ def draw_policy_values(axes: Axes, values: pd.DataFrame, *, target: str) -> None
         )  # fmt: skip
     list_names(axes, [f"{name_of(p)} (target)" if p == target else name_of(p) for p in policies])
     label_axes(axes, title="Value of each policy", x="reward a send, with 95 % interval", y="")
-    axes.legend(
-        fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3,
-        handletextpad=0.3, columnspacing=1.0,
-    )  # fmt: skip
 
 
 _LABELS = {
     DOUBLY_ROBUST: "doubly robust",
     SELF_NORMALISED: "self-normalised weights",
-    DIRECT: "reward model alone (flatters)",
+    DIRECT: "reward model alone (no verdict)",
 }
 
 

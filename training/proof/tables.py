@@ -82,7 +82,8 @@ def tabulate_proof(proof: Proof) -> dict[str, pd.DataFrame]:
     dict of str to DataFrame
         `policy_values`: `policy, estimator, value, low, high, ess, customers, covered, clipped,
         outside`, empty where no evidence is possible. `policy_gains`: `target, baseline, gain, low,
-        high, relative, check_gain, check_low, check_high, ess, verdict, words, more_sends`, where
+        high, relative, check_gain, check_low, check_high, ess, covered, verdict, words,
+        more_sends`, where
         the check is the self-normalised estimate. `policy_notes`: `note`.
     """
     values = [
@@ -104,6 +105,7 @@ def tabulate_proof(proof: Proof) -> dict[str, pd.DataFrame]:
             "check_low": verdict.check.low,
             "check_high": verdict.check.high,
             "ess": verdict.effective_sends,
+            "covered": verdict.covered,
             "verdict": verdict.decision,
             "words": verdict.words,
             "more_sends": verdict.more_sends,

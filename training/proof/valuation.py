@@ -47,13 +47,13 @@ class ValuedPolicy:
 
     @property
     def covered_at_most(self) -> float:
-        """Upper end of what the log may cover: the mean weight and two of its standard errors.
+        """Upper end of what the log may cover: the mean weight and two of its errors, at most 1.
 
         The variance of a mean weight is that of the weights ÷ n, at most mean² ÷ effective sends.
         """
         if self.effective_sends == 0:
             return 0.0
-        return self.covered * (1 + 2 / math.sqrt(self.effective_sends))
+        return min(self.covered * (1 + 2 / math.sqrt(self.effective_sends)), 1.0)
 
 
 def complete_propensities(

@@ -16,7 +16,7 @@ WORSE = "worse"
 NOT_ENOUGH = "not enough evidence"
 IMPOSSIBLE = "no evidence possible"
 MIN_EFFECTIVE_SENDS = 1000.0
-LEAST_RELATIVE_GAIN = 0.05
+LEAST_RELATIVE_GAIN = 0.02
 MIN_COVERED = 0.9
 
 
@@ -33,7 +33,8 @@ class Verdict:
         See `Evidence`.
     relative : float
         Gain ÷ the baseline's value; NaN where that is not above 0.
-    effective_sends : float
+    effective_sends, covered : float
+        See `Evidence`.
     more_sends : float
         Further sends, logged as these were, after which a claim is likely; 0 where there is one,
         NaN where no number of sends would do or none can be worked out.
@@ -46,6 +47,7 @@ class Verdict:
     check: Interval
     relative: float
     effective_sends: float
+    covered: float
     more_sends: float
     words: str
 
@@ -111,15 +113,16 @@ def judge_gain(
         decision = BETTER if gain.low > 0 else WORSE
         words = _write_claim(baseline, gain, relative)
     return Verdict(
-        baseline, decision, gain, evidence.check, relative, evidence.effective_sends, more, words
-    )
+        baseline, decision, gain, evidence.check, relative, evidence.effective_sends,
+        evidence.covered, more, words,
+    )  # fmt: skip
 
 
 def refuse_verdict(baseline: str, why: str) -> Verdict:
     """Return the verdict where nothing that was logged can tell, and why."""
     nothing = Interval(math.nan, math.nan, math.nan)
     words = f"{IMPOSSIBLE}: {why}"
-    return Verdict(baseline, IMPOSSIBLE, nothing, nothing, math.nan, 0.0, math.nan, words)
+    return Verdict(baseline, IMPOSSIBLE, nothing, nothing, math.nan, 0.0, 0.0, math.nan, words)
 
 
 def count_sends_needed(sends: int, half: float, effect: float) -> float:
@@ -139,7 +142,7 @@ def count_sends_needed(sends: int, half: float, effect: float) -> float:
 def _find_doubt(evidence: Evidence, min_effective_sends: float) -> str:
     """Return why no claim can be made; '' where one can."""
     gain, check = evidence.gain, evidence.check
-    if math.isnan(gain.low) or gain.low == gain.high == 0:
+    if math.isnan(gain.low) or _is_nothing(evidence):
         return "there is nothing to compare"
     if evidence.covered < MIN_COVERED:
         return f"the log covers only {write_percent(evidence.covered, 0)} of what would be sent"
@@ -158,10 +161,10 @@ def _find_doubt(evidence: Evidence, min_effective_sends: float) -> str:
 def _count_more_sends(evidence: Evidence, min_effective_sends: float) -> float:
     """Return the further sends that would allow a claim; NaN where none would.
 
-    The greatest of what narrows either estimator's interval to the gain (or to five per cent of the
+    The greatest of what narrows either estimator's interval to the gain (or to two per cent of the
     baseline's value, if that is more) and what gives the effective sends.
     """
-    if not evidence.gain.half > 0 or evidence.covered < MIN_COVERED:
+    if not evidence.gain.half > 0 or evidence.covered < MIN_COVERED or _is_alike(evidence):
         return math.nan
     effect = max(abs(evidence.gain.value), LEAST_RELATIVE_GAIN * evidence.baseline_value)
     needed = [count_sends_needed(evidence.sends, evidence.gain.half, effect)]
@@ -172,6 +175,19 @@ def _count_more_sends(evidence: Evidence, min_effective_sends: float) -> float:
     more = max(needed) - evidence.sends
     # Fewer than a tenth more would promise what a rough formula cannot.
     return _round_up(max(more, 0.1 * evidence.sends))
+
+
+def _is_nothing(evidence: Evidence) -> bool:
+    """Whether the two policies earned the same in every resample, up to rounding."""
+    largest = max(abs(evidence.gain.low), abs(evidence.gain.high))
+    return largest <= 1e-9 * abs(evidence.baseline_value)
+
+
+def _is_alike(evidence: Evidence) -> bool:
+    """Whether the interval spans 0 and is so narrow that a gain worth having would have shown."""
+    gain = evidence.gain
+    least = LEAST_RELATIVE_GAIN * evidence.baseline_value
+    return gain.low <= 0 <= gain.high and -least <= gain.low and gain.high <= least
 
 
 def _round_up(number: float) -> float:
@@ -186,10 +202,13 @@ def _write_doubt(evidence: Evidence, doubt: str, more: float) -> str:
     gain = evidence.gain
     if math.isnan(gain.low):
         return f"{NOT_ENOUGH}: {evidence.customers} customers are too few for an interval"
-    if gain.low == gain.high == 0:
+    if _is_nothing(evidence):
         sends = write_number(evidence.sends, 0)
         return f"{NOT_ENOUGH}: nothing tells the two apart in {sends} sends"
     measured = f"gain {write_interval(gain)}, {doubt}"
+    if _is_alike(evidence):
+        least = write_percent(LEAST_RELATIVE_GAIN, 0)
+        return f"{NOT_ENOUGH}: they are alike within {least} (gain {write_interval(gain)})"
     if math.isnan(more):
         return (
             f"{NOT_ENOUGH}: {doubt}; other hours must be tried first (gain {write_interval(gain)})"
