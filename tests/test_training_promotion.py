@@ -11,6 +11,8 @@ from features.errors import ArtifactError, NotEnoughData
 from features.progress import Silent
 from features.project import load_project
 from models.receptivity.histories import Histories
+from training.config import PromotionSettings
+from training.promotion.half_life import CANDIDATES
 from training.promotion.steps import (
     PromotionModel,
     SliceReader,
@@ -30,6 +32,7 @@ columns = { customer_id = "customer", occurred_at = "timestamp" }
 
 [promotion]
 folds = 2
+half_life_days = 120
 lightgbm = { rounds = 20, leaves = 7, min_rows_in_leaf = 20 }
 """
 
@@ -127,7 +130,7 @@ def test_scores_over_folds_weigh_each_fold_by_what_it_holds(backtest):
 def test_the_evidence_is_tables(backtest):
     tables = backtest.tables()
 
-    assert {"scores", "folds", "reliability", "gains", "importance"} == set(tables)
+    assert {"scores", "folds", "reliability", "gains", "importance", "half_life"} == set(tables)
     assert set(tables["reliability"]["fold"]) == {1, 2}
     assert tables["importance"]["gain"].sum() == pytest.approx(1.0)
 
@@ -270,3 +273,85 @@ def test_an_artifact_without_its_profiles_is_refused(trained):
     del files["profiles.parquet"]
     with pytest.raises(ArtifactError, match="profiles"):
         PromotionModel.from_files(files)
+
+
+UNSET = PromotionSettings(folds=2).model_copy(update={"half_life_days": None})
+
+
+def move_habits(orders, day):
+    """From a day on everybody orders seven hours later in the day, or that much earlier."""
+    hours = orders["timestamp"].dt.hour
+    moved = (hours - 8 + 7) % 14 + 8 - hours
+    after = orders["timestamp"] >= pd.Timestamp("2024-01-01") + pd.Timedelta(days=day)
+    times = orders["timestamp"] + pd.to_timedelta(moved.where(after, 0), "h")
+    return orders.assign(timestamp=times)
+
+
+def test_habits_that_moved_are_forgotten_fast_and_steady_ones_are_kept(tmp_path):
+    steady = draw_orders(150, 260, per_week=3, seed=6)
+    moved = move_habits(steady, 120)  # 84 days before the first test window, 56 before the judge
+    chosen = {}
+    for name, orders in (("steady", steady), ("moved", moved)):
+        project = make_project(tmp_path / name, orders)
+        with SliceReader(project, half_life_days=None) as reader:
+            backtest = backtest_promotion(project, Silent(), settings=UNSET, reader=reader)
+            model = fit_promotion(project, None, Silent(), settings=UNSET, reader=reader)
+        table = backtest.half_life
+        assert tuple(table["half_life_days"]) == CANDIDATES
+        assert table["log_loss"][table["is_chosen"]].item() == table["log_loss"].min()
+        chosen[name] = table["half_life_days"][table["is_chosen"]].item()
+        assert model.model.half_life_days == chosen[name]
+        (note,) = backtest.notes
+        assert note.startswith(f"habits count half after {chosen[name]:g} days")
+        assert note in model.configuration["notes"]
+
+    assert chosen["moved"] <= 60
+    assert chosen["steady"] >= 240
+
+
+def test_a_half_life_that_was_set_is_kept_without_a_search(backtest):
+    assert backtest.half_life["half_life_days"].tolist() == [120.0]
+    assert backtest.half_life["log_loss"].isna().all()
+
+
+@pytest.mark.slow
+def test_no_test_week_has_a_say_in_the_half_life(tmp_path):
+    orders = draw_orders(80, 200, per_week=3, seed=8)
+    early = pd.Timestamp("2024-01-01") + pd.Timedelta(days=200 - 2 * 28 - 1)
+    later = orders[orders["timestamp"] >= early]
+    changed = pd.concat([orders[orders["timestamp"] < early], move_habits(later, 0)])
+    tables = [
+        backtest_promotion(
+            make_project(tmp_path / name, table.sort_values(["timestamp", "customer"])),
+            Silent(),
+            settings=UNSET,
+        ).half_life
+        for name, table in (("a", orders), ("b", changed))
+    ]
+    pd.testing.assert_frame_equal(*tables)
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("page_view", False), ("open", True)])
+def test_opens_count_only_where_there_is_nothing_else(tmp_path, kind, counts):
+    orders = draw_orders(30, 120, per_week=3, seed=9)
+    text = PROJECT.replace('"timestamp" }', '"timestamp", type = "kind" }')
+    project = make_project(tmp_path / kind, orders.assign(kind=kind), text)
+
+    with SliceReader(project, half_life_days=120.0) as reader:
+        histories, _ = reader.read_slice(datetime.fromisoformat("2024-03-01"), 4)
+
+    assert len(histories) == 30
+    assert any("opens and clicks count" in note for note in reader.notes) is counts
+
+
+def test_opens_beside_orders_are_left_out_unless_a_project_says_so(tmp_path):
+    orders = draw_orders(30, 120, per_week=3, seed=9)
+    kinds = np.where(np.arange(len(orders)) % 2, "order", "open")
+    text = PROJECT.replace('"timestamp" }', '"timestamp", type = "kind" }')
+    project = make_project(tmp_path / "both", orders.assign(kind=kinds), text)
+    counted = []
+    for is_counted in (False, True):
+        with SliceReader(project, half_life_days=120.0, is_response_counted=is_counted) as reader:
+            profiles = reader.read_profiles(datetime.fromisoformat("2024-06-01"))
+        counted.append(profiles["active_count"].sum())
+    assert counted == [(kinds == "order").sum(), len(orders)]

@@ -37,6 +37,9 @@ MONTH_AND_LONGER = (30, 90, 365)
 YEAR = (365,)
 ORDER_CHANNELS = ("web", "app", "store", "social", "service")
 
+USUAL_HALF_LIFE_DAYS = 120.0
+"""After how many days a habit weighs half where nothing else was chosen."""
+
 _NO_ACT = (EventType.TOUCH, EventType.ITEM, EventType.REDEMPTION)
 _RESPONSES = (EventType.OPEN, EventType.CLICK)
 

@@ -40,8 +40,11 @@ class PromotionBacktest:
     best : str
         The model to publish: LightGBM where its gain over the empirical-Bayes chain is above 0
         with its whole interval, else the chain.
+    half_life : DataFrame
+        `half_life_days, log_loss, block_loss, is_chosen`: how fast habits fade, and what that was
+        chosen by.
     notes : tuple of str
-        What was reduced because the history is short.
+        What was reduced because the history is short, and what was chosen.
     """
 
     scores: pd.DataFrame
@@ -50,11 +53,12 @@ class PromotionBacktest:
     gains: pd.DataFrame
     importance: pd.DataFrame
     best: str
+    half_life: pd.DataFrame
     notes: tuple[str, ...]
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return all evidence as tables, by name."""
-        names = ("scores", "folds", "reliability", "gains", "importance")
+        names = ("scores", "folds", "reliability", "gains", "importance", "half_life")
         return {name: getattr(self, name) for name in names}
 
 
@@ -95,7 +99,11 @@ def score_fold(
 
 
 def summarise_folds(
-    results: Sequence[FoldResult], notes: tuple[str, ...], rng: np.random.Generator
+    results: Sequence[FoldResult],
+    notes: tuple[str, ...],
+    rng: np.random.Generator,
+    *,
+    half_life: pd.DataFrame,
 ) -> PromotionBacktest:
     """Put folds together; the bootstrap of the gains draws from `rng`."""
     folds = pd.concat([result.scores for result in results], ignore_index=True)
@@ -112,6 +120,7 @@ def summarise_folds(
         gains=gains,
         importance=results[-1].importance,
         best=LightGBMSendTime.name if is_better else EmpiricalBayes.name,
+        half_life=half_life,
         notes=notes,
     )
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
 import pandas as pd
 
-from features.customer.customers import build_customer_features, customer_features
+from features.customer.activity import Activity
+from features.customer.customers import (
+    IS_ACTIVE,
+    IS_ACTIVE_OR_RESPONDS,
+    USUAL_HALF_LIFE_DAYS,
+    build_customer_features,
+    customer_features,
+)
+from features.customer.declare import FeatureSet, Histogram, Tenure, Weeks
 from features.customer.outcomes import build_slot_outcomes
+from features.customer.query import write_tests
+from features.customer.statistics import Condition
 from features.engine import open_engine
 from features.errors import NotEnoughData
 from features.project import Project
 from features.schema import EVENTS, TOUCHES, Events, Touches
-from models.receptivity.histories import Histories, Outcomes
+from models.receptivity.histories import SLOT_COUNTS, Histories, Outcomes
 
 Slice = tuple[Histories, Outcomes]
 
@@ -28,17 +39,32 @@ class SliceReader:
     ----------
     project : Project
         Whose canonical tables are built.
-    half_life_days : float
-        Of the decayed histograms.
+    half_life_days : float or None
+        Of the decayed histograms. None is settled by `training.promotion.half_life`; profiles that
+        are read before that have the usual one.
+    is_response_counted : bool
+        Whether opens and clicks count as activity. Where there is nothing else they do, which
+        `notes` says.
+
+    Attributes
+    ----------
+    half_life_days : float or None
+        What was set or settled.
+    notes : tuple of str
+        What is read otherwise than one would expect, and what was chosen.
     """
 
-    def __init__(self, project: Project, *, half_life_days: float) -> None:
+    def __init__(
+        self, project: Project, *, half_life_days: float | None, is_response_counted: bool = False
+    ) -> None:
         self.project = project
-        self.features = customer_features(half_life_days)
+        self.half_life_days = half_life_days
+        self.notes: tuple[str, ...] = ()
         settings = project.settings
         # One thread: sums of doubles then add up in one order, and models come out byte by byte.
         self.engine = open_engine(1, settings.memory_limit)
         self._slices: dict[tuple[datetime, int], Slice] = {}
+        self.active = IS_ACTIVE_OR_RESPONDS if is_response_counted else self._find_activity()
 
     def __enter__(self) -> Self:
         return self
@@ -74,16 +100,50 @@ class SliceReader:
             )
         return min(moments), max(moments)
 
+    def use_half_life(self, days: float, why: str) -> None:
+        """Read with this half-life from here on; slices that were read with another are gone."""
+        self.half_life_days = days
+        self.notes = (*self.notes, why)
+        self._slices.clear()
+
     def read_profiles(self, as_of: datetime) -> pd.DataFrame:
         """Return the customer feature table as of a cut-off in UTC, ordered by customer."""
-        table = build_customer_features(
-            self.engine,
-            self.project.workspace,
+        days = USUAL_HALF_LIFE_DAYS if self.half_life_days is None else self.half_life_days
+        return self._read_features(as_of, customer_features(days, active=self.active))
+
+    def read_timing(
+        self, as_of: datetime, n_weeks: int, half_lives: Collection[float]
+    ) -> dict[float, Slice]:
+        """Return a slice for each half-life, of what the hours are learned from alone.
+
+        Raises
+        ------
+        NotEnoughData
+            If nobody was active before the cut-off, or nobody after it.
+        """
+        names = {days: f"{SLOT_COUNTS}_{place}" for place, days in enumerate(half_lives)}
+        table = self._read_features(
             as_of,
-            self.features,
-            time_zone=self.project.settings.time_zone,
+            FeatureSet(
+                "timing",
+                (
+                    Tenure("tenure_days"),
+                    Weeks("active_weeks", self.active, windows_days=(364,)),
+                    *(
+                        Histogram(name, Activity.SLOT, days, self.active)
+                        for days, name in names.items()
+                    ),
+                ),
+            ),
         )
-        return table.sort_values("customer_id", ignore_index=True)
+        outcomes = self._read_outcomes(as_of, n_weeks)
+        kept = ["customer_id", "region_id", "tenure_days", "active_weeks_364d"]
+        return {
+            days: self._pair(
+                table[[*kept, name]].rename(columns={name: SLOT_COUNTS}), outcomes, as_of, n_weeks
+            )
+            for days, name in names.items()
+        }
 
     def read_slice(self, as_of: datetime, n_weeks: int) -> Slice:
         """Return customers with activity before a cut-off, and their `n_weeks` after it.
@@ -98,17 +158,49 @@ class SliceReader:
         return self._slices[as_of, n_weeks]
 
     def _build(self, as_of: datetime, n_weeks: int) -> Slice:
-        histories = Histories.from_table(self.read_profiles(as_of))
-        histories = histories.take(histories.events > 0)
-        end = as_of + timedelta(weeks=n_weeks)
-        table = build_slot_outcomes(
+        outcomes = self._read_outcomes(as_of, n_weeks)
+        return self._pair(self.read_profiles(as_of), outcomes, as_of, n_weeks)
+
+    def _read_features(self, as_of: datetime, features: FeatureSet) -> pd.DataFrame:
+        table = build_customer_features(
             self.engine,
             self.project.workspace,
             as_of,
-            end,
+            features,
             time_zone=self.project.settings.time_zone,
         )
+        return table.sort_values("customer_id", ignore_index=True)
+
+    def _read_outcomes(self, as_of: datetime, n_weeks: int) -> pd.DataFrame:
+        return build_slot_outcomes(
+            self.engine,
+            self.project.workspace,
+            as_of,
+            as_of + timedelta(weeks=n_weeks),
+            time_zone=self.project.settings.time_zone,
+            active=self.active,
+        )
+
+    def _find_activity(self) -> Condition:
+        """Return what counts as activity: opens and clicks only where there is nothing else."""
+        path = self.project.workspace.table(EVENTS.name)
+        if path.exists():
+            tests = " AND ".join(write_tests(IS_ACTIVE))
+            sql = f"SELECT 1 FROM read_parquet($path) WHERE {tests} LIMIT 1"
+            if self.engine.execute(sql, {"path": str(path)}).fetchall():
+                return IS_ACTIVE
+        self.notes = (
+            "opens and clicks count as activity, as there is no other: hours then lean to those "
+            "at which messages were sent",
+        )
+        return IS_ACTIVE_OR_RESPONDS
+
+    @staticmethod
+    def _pair(profiles: pd.DataFrame, table: pd.DataFrame, as_of: datetime, n_weeks: int) -> Slice:
+        histories = Histories.from_table(profiles)
+        histories = histories.take(histories.events > 0)
         outcomes = Outcomes.from_table(table, histories.customer_id, n_weeks=n_weeks)
+        end = as_of + timedelta(weeks=n_weeks)
         if len(histories) == 0 or outcomes.totals.sum() == 0:
             raise NotEnoughData(
                 f"send times: expected customers who were active before {as_of:%Y-%m-%d} and "

@@ -22,6 +22,7 @@ from models.receptivity.send_time import (
 from models.receptivity.send_time_base import SendTimeModel
 from training.config import PromotionSettings
 from training.promotion.backtest import PromotionBacktest, score_fold, summarise_folds
+from training.promotion.half_life import settle_half_life
 from training.promotion.model import PromotionModel
 from training.promotion.plan import Plan, plan_folds
 from training.promotion.slices import SliceReader
@@ -36,10 +37,14 @@ __all__ = [
 ]
 
 
-def make_models(settings: PromotionSettings, *, threads: int, seed: int) -> list[SendTimeModel]:
-    """Return the models that are compared, unfitted, simplest first."""
-    trees = settings.lightgbm
-    half_life = settings.half_life_days
+def make_models(
+    settings: PromotionSettings, *, half_life_days: float, threads: int, seed: int
+) -> list[SendTimeModel]:
+    """Return the models that are compared, unfitted, simplest first.
+
+    `half_life_days` is that of the histories they will see: as set, or as chosen.
+    """
+    trees, half_life = settings.lightgbm, half_life_days
     return [
         BestGlobalHour(),
         CustomerHistogram(half_life_days=half_life),
@@ -74,7 +79,7 @@ def backtest_promotion(
     settings : PromotionSettings, optional
         By default the project's section `[promotion]`.
     reader : SliceReader, optional
-        To share what was read with `fit_promotion`; of the same half-life.
+        To share what was read, and the half-life that was chosen, with `fit_promotion`.
 
     Raises
     ------
@@ -88,11 +93,19 @@ def backtest_promotion(
     plan = _plan(reader, settings, None)
     for note in plan.notes:
         progress.say(f"promotion: {note}")
+    half_life = settle_half_life(reader, plan)
+    for note in reader.notes:
+        progress.say(f"promotion: {note}")
     results = []
     for number, fold in enumerate(progress.track(plan.folds, "Backtest promotion"), start=1):
-        models = make_models(settings, threads=project.settings.threads, seed=project.settings.seed)
+        models = _make_models(project, settings, half_life.days)
         results.append(score_fold(number, fold, plan.n_weeks, models, reader))
-    return summarise_folds(results, plan.notes, np.random.default_rng(project.settings.seed))
+    return summarise_folds(
+        results,
+        (*plan.notes, *reader.notes),
+        np.random.default_rng(project.settings.seed),
+        half_life=half_life.table,
+    )
 
 
 def fit_promotion(
@@ -130,7 +143,8 @@ def fit_promotion(
                 project, as_of, progress, model=model, settings=settings, reader=own
             )
     plan = _plan(reader, settings, as_of)
-    candidates = make_models(settings, threads=project.settings.threads, seed=project.settings.seed)
+    half_life = settle_half_life(reader, plan)
+    candidates = _make_models(project, settings, half_life.days)
     chosen = {candidate.name: candidate for candidate in candidates}[model]
     chosen.fit(*reader.read_slice(plan.final.fit, plan.n_weeks))
     chosen.calibrate(*reader.read_slice(plan.final.calibration, plan.n_weeks))
@@ -143,9 +157,16 @@ def fit_promotion(
         "fitted_on": plan.final.fit.isoformat(),
         "calibrated_on": plan.final.calibration.isoformat(),
         "label_weeks": plan.n_weeks,
-        "notes": list(plan.notes),
+        "notes": [*plan.notes, *reader.notes],
     }
     return PromotionModel(chosen, profiles, cutoff, project.settings.time_zone, configuration)
+
+
+def _make_models(
+    project: Project, settings: PromotionSettings, half_life_days: float
+) -> list[SendTimeModel]:
+    own = project.settings
+    return make_models(settings, half_life_days=half_life_days, threads=own.threads, seed=own.seed)
 
 
 def _plan(reader: SliceReader, settings: PromotionSettings, as_of: datetime | None) -> Plan:
