@@ -30,6 +30,19 @@ class Cut:
     place: int
     name: str
     threshold: float
+    is_flag: bool = False
+
+    def describe(self, is_above: bool) -> str:
+        """Return the side in words.
+
+        Examples
+        --------
+        >>> Cut(0, "orders", 3.0).describe(True), Cut(1, "is_new", 0.5, True).describe(False)
+        ('orders > 3', 'not is_new')
+        """
+        if self.is_flag:
+            return self.name if is_above else f"not {self.name}"
+        return f"{self.name} {'>' if is_above else '<='} {self.threshold:g}"
 
     def is_above(self, features: np.ndarray) -> np.ndarray:
         """Return which rows lie above, bool of shape (n,)."""
@@ -118,13 +131,10 @@ class CellRule(UpliftLearner):
         return number_cells(features, self.cuts_)
 
     def describe(self) -> tuple[str, ...]:
-        """Return each cell in words, such as 'womens > 0.5 and mens <= 0.5'."""
+        """Return each cell in words, such as 'is_new and orders <= 3'."""
         words = []
         for cell in range(2 ** len(self.cuts_)):
-            parts = (
-                f"{cut.name} {'>' if cell >> place & 1 else '<='} {cut.threshold:g}"
-                for place, cut in enumerate(self.cuts_)
-            )
+            parts = (cut.describe(bool(cell >> place & 1)) for place, cut in enumerate(self.cuts_))
             words.append(" and ".join(parts) or "everybody")
         return tuple(words)
 
@@ -224,7 +234,7 @@ def _make_cuts(trial: Trial) -> list[Cut]:
         middle = float(known.mean() if len(known) == 2 else np.nanmedian(values))
         # half of the rows may share the highest value: the cut then lies just below it
         threshold = middle if middle < known[-1] else float(known[-2:].mean())
-        cuts.append(Cut(place, name, threshold))
+        cuts.append(Cut(place, name, threshold, bool(np.isin(known, (0.0, 1.0)).all())))
     return cuts
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from models.offers.cells import CellRule
 from models.offers.learners import UpliftLearner
 from models.offers.qini import check_binary
+from models.offers.ranked import resample_qini
 from models.offers.trial import Trial, assign_folds
 
 MakeLearner = Callable[[], UpliftLearner]
@@ -139,72 +140,6 @@ def choose_recommendation(
     better = [one for one in comparisons if one.low > 0]
     name = better[0].name if better else CellRule.name
     return Choice(name, tuple(comparisons), scores, _describe(name, comparisons))
-
-
-def resample_qini(
-    trial: Trial,
-    scores: Mapping[str, np.ndarray],
-    folds: np.ndarray,
-    rng: np.random.Generator,
-    n_resamples: int,
-) -> dict[str, np.ndarray]:
-    """Return the Qini of every ranking on the customers and on resamples of them.
-
-    Parameters
-    ----------
-    trial : Trial
-    scores : mapping of name to array of shape (n,)
-    folds : int array of shape (n,)
-        Rankings are judged within folds and averaged, as different fits are not on one scale.
-    rng : numpy.random.Generator
-    n_resamples : int
-
-    Returns
-    -------
-    dict of str to array of shape (n_resamples + 1,)
-        The first entry is that of the customers themselves; all rankings share each resample.
-    """
-    numbers = np.unique(folds)
-    total = {name: np.zeros(n_resamples + 1) for name in scores}
-    for number in numbers:
-        held = np.flatnonzero(folds == number)
-        some = trial.take(held)
-        ranked = {name: _Ranked.build(some, score[held]) for name, score in scores.items()}
-        perfect = _Ranked.build(some, some.outcome * np.where(some.treated, 1.0, -1.0))
-        for draw in range(n_resamples + 1):
-            times = _draw(len(some), rng) if draw > 0 else np.ones(len(some))
-            best = perfect.area(times)
-            for name, one in ranked.items():
-                total[name][draw] += one.area(times) / best / len(numbers)
-    return total
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """A ranking sorted once, whose Qini area is then known for any weights of the customers."""
-
-    order: np.ndarray
-    last: np.ndarray
-    arms: np.ndarray
-
-    @classmethod
-    def build(cls, trial: Trial, score: np.ndarray) -> _Ranked:
-        order = np.argsort(score, kind="stable")[::-1]
-        last = np.r_[np.flatnonzero(np.diff(score[order])), len(order) - 1]
-        t, y = trial.treated[order].astype(np.float64), trial.outcome[order]
-        return cls(order, last, np.array([np.ones(len(order)), t, y * t, y * (1.0 - t)]))
-
-    def area(self, times: np.ndarray) -> float:
-        sums = np.cumsum(self.arms * times[self.order], axis=1)[:, self.last]
-        n, treated, with_offer, without = np.column_stack([np.zeros(4), sums])
-        control = n - treated
-        scale = np.divide(treated, control, out=np.zeros_like(n), where=control > 0)
-        y = with_offer - without * scale
-        return float(np.trapezoid(y, n) - 0.5 * n[-1] * y[-1])
-
-
-def _draw(n: int, rng: np.random.Generator) -> np.ndarray:
-    return np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
 
 
 def _describe(name: str, comparisons: list[Comparison]) -> str:

@@ -55,7 +55,7 @@ def explain_offers(
             continue
         band = int(bands[offer][number])
         customers = int(model.effects[offer].bands.customers[band])
-        mean, low, high = (100.0 * float(part[number, offer]) for part in uplift)
+        mean, low, high = (_round(100.0 * float(part[number, offer]), 1) for part in uplift)
         effect = (
             f"{model.offers[offer]}: {mean:+.1f} points [{low:.1f}, {high:.1f}] more likely {verb} "
             f"({customers:,} customers alike in the experiment: {words[offer][band]})"
@@ -80,8 +80,15 @@ def _describe_money(recommendation: Recommendation, row: int, offer: int) -> str
     verdict = f"offer {NOTHING}"
     if recommendation.place[row] >= 0:
         verdict = f"offer {margins.offers[offer]}"
+    values = (margins.gained, margins.discount_cost, margins.mean)
+    gained, given, mean = (_round(float(value[row, offer]), 2) for value in values)
+    low, high = (_round(float(x[row, offer]), 2) for x in (recommendation.low, recommendation.high))
     return (
-        f"margin {margins.gained[row, offer]:.2f} - discount cost "
-        f"{margins.discount_cost[row, offer]:.2f}{contact} = {margins.mean[row, offer]:+.2f} "
-        f"[{recommendation.low[row, offer]:.2f}, {recommendation.high[row, offer]:.2f}]: {verdict}"
+        f"margin {gained:.2f} - discount cost {given:.2f}{contact} = {mean:+.2f} "
+        f"[{low:.2f}, {high:.2f}]: {verdict}"
     )
+
+
+def _round(value: float, digits: int) -> float:
+    """Round, without a minus before zero."""
+    return round(value, digits) + 0.0
