@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import beta, roots_jacobi
 
 from features.errors import ArtifactError, NotEnoughData
-from models.value.bg_nbd import BGNBD, compute_log_likelihood, fit_bg_nbd
+from models.value.bg_nbd import BGNBD, compute_gradient, compute_log_likelihood, fit_bg_nbd
 from tests.value_customers import draw_histories
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -99,6 +99,20 @@ def test_the_likelihood_is_that_of_the_printed_formula():
     leave = beta(a + 1, b) / beta(a, b) * r * alpha**r / (alpha + 4) ** (r + 1)
     found = compute_log_likelihood(x, last, seen, np.array([r, alpha, a, b]))[0]
     assert found == pytest.approx(np.log(stay + leave), abs=1e-12)
+
+
+@given(histories, parameters)
+def test_the_gradient_is_that_of_the_likelihood(history, model):
+    x, share, age, _ = history
+    row = one(x, share * age if x else 0.0, age)
+    point = np.array([model.r, model.alpha, model.a, model.b])
+    found = compute_gradient(*row, point)[:, 0]
+    for place in range(4):
+        step = np.zeros(4)
+        step[place] = 1e-5 * point[place]
+        up, down = (compute_log_likelihood(*row, point + sign * step)[0] for sign in (1, -1))
+        slope = (up - down) / (2 * step[place])
+        assert found[place] == pytest.approx(slope, rel=1e-3, abs=1e-4)
 
 
 def test_the_parameters_of_simulated_customers_come_back():

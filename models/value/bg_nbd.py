@@ -20,7 +20,7 @@ from typing import Self
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import gammaln, hyp2f1
+from scipy.special import expit, gammaln, hyp2f1, psi
 
 from features.errors import ArtifactError, NotEnoughData
 
@@ -29,6 +29,7 @@ MAX_HISTORIES = 50_000
 BOUNDS = (-7.0, 9.0)
 """Of the logarithm of each parameter: where nobody leaves, a and b would run away together."""
 START = (0.0, 1.0, 0.0, 1.0)
+TINY = 1e-300
 SINGULAR = 1e-5
 """Equation (10) divides by a − 1; closer to 1 than this, its neighbour is taken."""
 
@@ -142,8 +143,34 @@ def compute_log_likelihood(
     Both ways a history can go on (still a customer; left after the last purchase) are summed as
     logarithms, so that nothing overflows.
     """
+    stayed, left = _weigh_endings(frequency, recency, age, parameters)
+    return np.asarray(_shared_terms(frequency, parameters) + np.logaddexp(stayed, left))
+
+
+def compute_gradient(
+    frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, parameters: np.ndarray
+) -> np.ndarray:
+    """Return the derivatives of `compute_log_likelihood` by r, α, a and b, shape (4, n)."""
     r, alpha, a, b = parameters
-    shared = (
+    stayed, left = _weigh_endings(frequency, recency, age, parameters)
+    gone = expit(left - stayed)  # P(left | history)
+    both = psi(a + b) - psi(a + b + frequency)
+    log_time = (1 - gone) * np.log(alpha + age) + gone * np.log(alpha + recency)
+    per_time = (1 - gone) / (alpha + age) + gone / (alpha + recency)
+    by_b = psi(b + frequency) - psi(b) - gone / np.maximum(b + frequency - 1, TINY)
+    return np.array(
+        [
+            psi(r + frequency) - psi(r) + np.log(alpha) - log_time,
+            r / alpha - (r + frequency) * per_time,
+            both + gone / a,
+            both + by_b,
+        ]
+    )
+
+
+def _shared_terms(frequency: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+    r, alpha, a, b = parameters
+    return np.asarray(
         gammaln(r + frequency)
         - gammaln(r)
         + r * np.log(alpha)
@@ -152,11 +179,17 @@ def compute_log_likelihood(
         + gammaln(b + frequency)
         - gammaln(b)
     )
+
+
+def _weigh_endings(
+    frequency: np.ndarray, recency: np.ndarray, age: np.ndarray, parameters: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logarithms of both terms in braces of equation (6)."""
+    r, alpha, a, b = parameters
     stayed = -(r + frequency) * np.log(alpha + age)
-    base = np.maximum(b + frequency - 1, 1e-300)
+    base = np.maximum(b + frequency - 1, TINY)
     left = np.log(a) - np.log(base) - (r + frequency) * np.log(alpha + recency)
-    either = np.logaddexp(stayed, np.where(frequency > 0, left, -np.inf))
-    return np.asarray(shared + either)
+    return stayed, np.where(frequency > 0, left, -np.inf)
 
 
 def fit_bg_nbd(frequency: np.ndarray, recency: np.ndarray, age: np.ndarray) -> BGNBD:
@@ -182,14 +215,18 @@ def fit_bg_nbd(frequency: np.ndarray, recency: np.ndarray, age: np.ndarray) -> B
     step = -(-len(distinct) // MAX_HISTORIES)
     (x, last, seen), weight = distinct[::step].T, counts[::step] / counts[::step].sum()
 
-    def loss(point: np.ndarray) -> float:
-        return -float(weight @ compute_log_likelihood(x, last, seen, np.exp(point)))
+    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
+        parameters = np.exp(point)
+        value = weight @ compute_log_likelihood(x, last, seen, parameters)
+        slope = compute_gradient(x, last, seen, parameters) @ weight * parameters
+        return -float(value), -slope
 
     unit = max(float(np.mean(seen)), 1e-9)  # the start is the same whatever the unit of time
     start = np.array(START) + np.array([0.0, np.log(unit / 10), 0.0, 0.0])
     found = minimize(
         loss,
         np.clip(start, *BOUNDS),
+        jac=True,
         method="L-BFGS-B",
         bounds=[BOUNDS] * 4,
         options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 500},
