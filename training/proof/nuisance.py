@@ -60,6 +60,8 @@ def predict_rewards(
     parameters = {**_LIGHTGBM, **_REWARD, "seed": seed, "num_threads": threads}
     for fold in np.unique(folds):
         others, own = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if len(others) == 0:  # one customer: nobody to learn from
+            continue
         booster = _fit(
             _describe(sends, others, sends.action[others]),
             sends.reward[others],
@@ -99,9 +101,10 @@ def predict_propensities(
     estimated = np.empty((n, k))
     for fold in np.unique(folds):
         others, own = folds != fold, folds == fold
-        share = np.bincount(sends.action[others], minlength=k) / others.sum()
+        known = sends.action[others] if others.any() else sends.action
+        share = np.bincount(known, minlength=k) / len(known)
         estimated[own] = share
-        if sends.context.shape[1] and np.count_nonzero(share) > 1:
+        if sends.context.shape[1] and others.any():
             booster = _fit(
                 sends.context[others], sends.action[others], parameters, _PROPENSITY_ROUNDS
             )
@@ -118,6 +121,8 @@ def _calibrate(estimated: np.ndarray, action: np.ndarray, folds: np.ndarray) -> 
     calibrated = np.empty_like(estimated)
     for fold in np.unique(folds):
         others, own = folds != fold, folds == fold
+        if not others.any():
+            return estimated
         for place in range(estimated.shape[1]):
             curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
             curve.fit(estimated[others, place], action[others] == place)

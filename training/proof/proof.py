@@ -83,7 +83,7 @@ def prove(
     if why:
         verdicts = tuple(refuse_verdict(name, why) for name in baselines)
         return Proof(target, (), verdicts, (f"Of {write_number(len(logged), 0)} sends, {why}.",))
-    folds = draw_customer_folds(logged.customer, min(n_folds, max(logged.n_customers, 2)), rng)
+    folds = draw_customer_folds(logged.customer, min(n_folds, logged.n_customers), rng)
     seed = int(rng.integers(2**31))
     predicted = predict_rewards(logged, folds, seed=seed, threads=threads)
     propensity, allowed = logged.propensity, logged.allowed

@@ -164,7 +164,9 @@ def _count_more_sends(evidence: Evidence, min_effective_sends: float) -> float:
     The greatest of what narrows either estimator's interval to the gain (or to two per cent of the
     baseline's value, if that is more) and what gives the effective sends.
     """
-    if not evidence.gain.half > 0 or evidence.covered < MIN_COVERED or _is_alike(evidence):
+    if not evidence.gain.half > 0 or evidence.covered < MIN_COVERED:
+        return math.nan
+    if _is_nothing(evidence) or _is_alike(evidence):
         return math.nan
     effect = max(abs(evidence.gain.value), LEAST_RELATIVE_GAIN * evidence.baseline_value)
     needed = [count_sends_needed(evidence.sends, evidence.gain.half, effect)]
