@@ -383,3 +383,54 @@ def test_open_bandit_is_too_small_to_rank_two_policies():
     assert [row["verdict"] for row in result["rows"]] == [NOT_ENOUGH] * 6
     assert all(bar["passed"] for bar in result["bars"])
     assert "6 (passed)" in promotion_bandit.describe(result)
+
+
+def test_without_intervals_there_still_is_a_picture():
+    world = World(16, customers=5)
+
+    tables = build_proof_tables(
+        world.touches().drop(columns="predicted"), world.policies(), target=TARGET, rng=world.rng
+    )
+
+    assert tables["policy_values"]["low"].isna().all()
+    (figure,) = make_proof_figures(tables).values()
+    assert draw_png(figure)[:4] == b"\x89PNG"
+    assert "5 customers are too few" in write_proof_sections(tables)[0].sentences[0]
+
+
+def make_bandit_logs(folder, n=400):
+    rng = np.random.default_rng(0)
+    logs = []
+    for campaign in promotion_bandit.CAMPAIGNS:
+        for policy, p in (("random", np.full(4, 0.25)), ("bts", np.array([0.4, 0.3, 0.2, 0.1]))):
+            item = rng.choice(4, n, p=p)
+            users = {f"user_feature_{j}": rng.choice(["x", "y"], n) for j in range(4)}
+            logs.append(
+                pd.DataFrame(
+                    {
+                        "timestamp": pd.date_range("2019-11-24", periods=n, freq="min", tz="UTC"),
+                        "item_id": item, "position": rng.integers(1, 4, n),
+                        "click": (rng.random(n) < 0.05).astype(int), "propensity_score": p[item],
+                        **users, "policy": policy, "campaign": campaign,
+                    }
+                )
+            )  # fmt: skip
+    pd.concat(logs).to_parquet(folder / "logs.parquet")
+    return folder / "logs.parquet"
+
+
+def test_open_bandit_values_each_policy_from_the_others_log(tmp_path):
+    path = make_bandit_logs(tmp_path)
+
+    result = promotion_bandit.run(path=path, n_folds=2)
+
+    assert [(row["campaign"], row["target"], row["log"]) for row in result["rows"]][:2] == [
+        ("all", "random", "bts"), ("all", "bts", "random"),
+    ]  # fmt: skip
+    clicks = pd.read_parquet(path).query("campaign == 'all' and policy == 'random'")["click"]
+    assert result["rows"][0]["truth"][0] == pytest.approx(clicks.mean())
+    # the weights of BTS from the random log: Kish's share is 1 ÷ (4 × sum of its squares)
+    assert result["rows"][1]["ess"] == pytest.approx(400 / (4 * 0.30), rel=0.15)
+    text = promotion_bandit.describe(result)
+    assert text.count("\n| ") == 1 + 6
+    assert f"of 6: {result['bars'][0]['measured']}" in text

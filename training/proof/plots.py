@@ -104,13 +104,16 @@ def draw_policy_gains(axes: Axes, gains: pd.DataFrame) -> None:
             solid_capstyle="butt",
         )  # fmt: skip
         axes.plot([gain["gain"]], [place], color=colour, marker=marker, ms=7)
-        axes.annotate(
+        axes.text(
+            0.99,
+            place + 0.36,
             f"{gain['verdict']}, {gain['ess']:,.0f} effective sends",
-            (gain["gain"], place), xytext=(0, -15), textcoords="offset points", fontsize=7,
-            ha="center", color=colour,
-        )  # fmt: skip
+            transform=axes.get_yaxis_transform(),
+            fontsize=7,
+            ha="right",
+            color=colour,
+        )
     axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
-    axes.margins(x=0.25)
     list_names(axes, [f"over {name_of(str(name))}" for name in gains["baseline"]])
     title = f"Gain of {name_of(str(gains['target'].iloc[0]))} (right is better)"
     label_axes(axes, title=title, x="reward a send, doubly robust, with 95 % interval", y="")
