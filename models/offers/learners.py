@@ -247,9 +247,13 @@ class MeanLearner(UpliftLearner):
     def _make_parts(self) -> tuple[UpliftLearner, ...]:
         return BaggedSLearner(self.trees), XLearner(self.trees)
 
-    def _from_json(self, fitted: Mapping[str, Any]) -> None:  # noqa: ARG002
+    def _to_json(self) -> dict[str, Any]:
+        return {part.name: part._to_json() for part in self.parts_}
+
+    def _from_json(self, fitted: Mapping[str, Any]) -> None:
         self.parts_ = self._make_parts()
         for part in self.parts_:
+            part._from_json(fitted[part.name])
             start = f"{part.name}-"
             part.boosters_ = {
                 name.removeprefix(start): booster
