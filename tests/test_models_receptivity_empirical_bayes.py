@@ -11,6 +11,7 @@ from models.receptivity.empirical_bayes import ShapeChain, build_kernel, fit_sha
 from models.receptivity.histories import Histories, Outcomes
 
 FLAT = np.full(168, 1 / 168)
+SEGMENT = 0.9 * np.eye(168)[20] + 0.1 * FLAT
 
 
 def make_histories(counts, segments=None):
@@ -33,12 +34,14 @@ def make_chain(**changes):
     chain = ShapeChain(
         global_share=FLAT,
         segment_names=("s0",),
-        segment_share=np.eye(168)[[20]],
+        segment_share=SEGMENT[None, :],
         segment_weight=np.array([0.8]),
         segment_concentration=25.0,
-        customer_concentration=10.0,
+        day_concentration=10.0,
+        hour_concentration=10.0,
         bandwidth_hours=1e-3,
         day_sharing=0.0,
+        kind_sharing=0.0,
     )
     return dataclasses.replace(chain, **changes)
 
@@ -91,10 +94,30 @@ def test_ten_events_weigh_as_much_as_a_prior_of_ten():
     histories = make_histories(counts, [0, 0])
     share, weights = make_chain().share(histories), make_chain().weights(histories)
 
-    assert share[0, [5, 20]].tolist() == pytest.approx([0.5, 0.5])
-    assert weights[0].tolist() == pytest.approx([0.5, 0.4, 0.1])
-    assert share[1, 20] == pytest.approx(1.0)
+    # the segment: 0.9 + 0.1 / 7 = 0.914 on Mondays, and 0.985 of that at 20:00
+    monday = (10 + 10 * (0.9 + 0.1 / 7)) / 20
+    at_five = (10 + 10 * (0.1 / 168) / (0.9 + 0.1 / 7)) / 20
+    at_eight = (10 * (0.9 + 0.1 / 168) / (0.9 + 0.1 / 7)) / 20
+    assert share[0, [5, 20]].tolist() == pytest.approx([monday * at_five, monday * at_eight])
+    # on Mondays half is own, on the other six days nothing is
+    assert weights[0].tolist() == pytest.approx([0.5 / 7, 0.8 * 6.5 / 7, 0.2 * 6.5 / 7])
+    assert share[1].tolist() == pytest.approx(SEGMENT.tolist())
     assert weights[1].tolist() == pytest.approx([0.0, 0.8, 0.2])
+    assert make_chain().strength(histories).tolist() == [20.0, 10.0]
+
+
+def test_an_event_counts_for_the_hours_of_other_days_by_their_kind():
+    counts = np.zeros((1, 168))
+    counts[0, 9] = 10  # Monday 09:00
+    chain = make_chain(day_sharing=0.5, kind_sharing=0.2, segment_share=FLAT[None, :])
+
+    share = chain.share(make_histories(counts, [0])).reshape(7, 24)
+    at_nine = share[:, 9] / share.sum(axis=1)
+
+    # of 10 events Tuesday hears 5 and Saturday 1, against a prior of 10
+    expected = [(own + 10 / 24) / (own + 10) for own in (10, 5, 5, 5, 5, 1, 1)]
+    assert at_nine.tolist() == pytest.approx(expected)
+    assert share.sum(axis=1)[:2].tolist() == pytest.approx([(10 + 10 / 7) / 20, (10 / 7) / 20])
 
 
 def test_an_unknown_segment_falls_back_to_everybody():
@@ -102,7 +125,7 @@ def test_an_unknown_segment_falls_back_to_everybody():
 
     share, weights = make_chain().share(histories), make_chain().weights(histories)
 
-    assert share[0, 20] == 1.0
+    assert share[0].tolist() == pytest.approx(SEGMENT.tolist())
     assert share[1].tolist() == pytest.approx(FLAT.tolist())
     assert weights[1].tolist() == [0.0, 0.0, 1.0]
 
@@ -113,41 +136,72 @@ def test_share_is_the_posterior_mean_of_a_plain_loop(seed):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(0.05, (4, 168)) * rng.random((4, 168))
     histories = make_histories(counts, [0, 0, -1, 0])
-    chain = make_chain(bandwidth_hours=0.8, day_sharing=0.4)
+    chain = make_chain(bandwidth_hours=0.8, day_sharing=0.4, kind_sharing=0.3)
 
     share = chain.share(histories)
 
-    kernel = build_kernel(0.8, 0.4)
+    kernel = build_kernel(0.8, 0.0)
     for i in range(4):
-        prior = chain.segment_share[0] if i != 2 else FLAT
-        for s in range(0, 168, 5):
-            own = sum(counts[i, t] * kernel[t, s] for t in range(168))
-            expected = (own + 10 * prior[s]) / (counts[i].sum() + 10)
-            assert share[i, s] == pytest.approx(expected)
+        prior = SEGMENT if i != 2 else FLAT
+        own = [sum(counts[i, t] * kernel[t, s] for t in range(168)) for s in range(168)]
+        for slot in range(0, 168, 5):
+            day, hour = divmod(slot, 24)
+            of_day = sum(prior[24 * day : 24 * day + 24])
+            on_day = sum(own[24 * day : 24 * day + 24])
+            heard, heard_at_all = 0.0, 0.0
+            for other in range(7):
+                counted = 1.0 if other == day else 0.4
+                if (other >= 5) != (day >= 5):
+                    counted *= 0.3
+                heard += counted * own[24 * other + hour]
+                heard_at_all += counted * sum(own[24 * other : 24 * other + 24])
+            days = (on_day + 10 * of_day) / (sum(own) + 10)
+            hours = (heard + 10 * prior[slot] / of_day) / (heard_at_all + 10)
+            assert share[i, slot] == pytest.approx(days * hours)
     assert np.allclose(share.sum(axis=1), 1)
     assert np.allclose(chain.weights(histories).sum(axis=1), 1)
 
 
 def test_strong_habits_get_a_weak_prior_and_no_habits_a_strong_one():
     rng = np.random.default_rng(1)
-    strong, strong_after, _ = draw_world(rng, 300, 5.0, 20)
-    none, none_after, _ = draw_world(rng, 300, 1e6, 20)
+    strong = fit_shape(*draw_world(rng, 300, 5.0, 20)[:2])
+    none = fit_shape(*draw_world(rng, 300, 1e6, 20)[:2])
 
-    assert fit_shape(strong, strong_after).customer_concentration < 15
-    assert fit_shape(none, none_after).customer_concentration > 150
+    assert max(strong.day_concentration, strong.hour_concentration) < 15
+    assert min(none.day_concentration, none.hour_concentration) > 100
 
 
-def test_finds_the_concentration_that_drew_the_customers():
-    # slots are independent here, so nothing is to be learnt from other hours and days
+def test_finds_the_concentrations_that_drew_the_customers():
+    # days and the hours of each are drawn apart, so nothing is to be learnt from other days
     rng = np.random.default_rng(2)
-    histories, _, after = draw_world(rng, 1500, 20.0, 40)
-    outcomes = Outcomes(sparse.csr_array(after.astype(float)), 12)
+    base = rng.dirichlet(np.full(24, 1.0), size=7)
+    days = rng.dirichlet(np.full(7, 20 / 7), size=1500)
+    hours = np.array([rng.dirichlet(6.0 * of_day + 1e-9, size=1500) for of_day in base])
+    habits = (days[:, :, None] * hours.transpose(1, 0, 2)).reshape(1500, 168)
+    habits /= habits.sum(axis=1, keepdims=True)
+    before, after = (np.array([rng.multinomial(n, habit) for habit in habits]) for n in (40, 12))
 
-    chain = fit_shape(histories, outcomes)
+    chain = fit_shape(make_histories(before), Outcomes(sparse.csr_array(after.astype(float)), 12))
 
-    assert chain.customer_concentration == pytest.approx(20.0, rel=0.25)
+    assert chain.day_concentration == pytest.approx(20.0, rel=0.25)
+    assert chain.hour_concentration == pytest.approx(6.0, rel=0.25)
     assert chain.day_sharing < 0.2
     assert chain.bandwidth_hours < 0.5
+
+
+def test_one_customer_who_never_sleeps_does_not_become_the_week_of_all():
+    rng = np.random.default_rng(8)
+    histories, outcomes, _ = draw_world(rng, 400, 50.0, 20)
+    till = histories.counts.toarray()
+    till[0] = 0.0
+    till[0, 3] = 10_000.0
+    with_till = make_histories(till)
+
+    before, after = (fit_shape(world, outcomes) for world in (histories, with_till))
+
+    assert after.global_share[3] < before.global_share[3] + 0.01
+    newcomer = Histories.unknown(["new"])
+    assert abs(after.share(newcomer) - before.share(newcomer)).sum() < 0.02
 
 
 def test_segments_that_differ_keep_their_own_week():
@@ -190,7 +244,7 @@ def test_without_any_outcome_the_strengths_stay_at_their_priors():
     counts[0, 7] = 2
     chain = fit_shape(make_histories(counts), Outcomes(sparse.csr_array((1, 168)), 4))
 
-    assert chain.customer_concentration == pytest.approx(10.0)
+    assert chain.hour_concentration == pytest.approx(10.0)
     assert chain.global_share.sum() == pytest.approx(1)
     assert chain.global_share[7] == chain.global_share.max()
     assert chain.segment_share.shape == (0, 168)
