@@ -263,7 +263,18 @@ def test_a_few_customers_prove_nothing(customers, sends, is_logged):
     proof = prove_world(world, is_logged=is_logged)
 
     assert {verdict.decision for verdict in proof.verdicts} == {NOT_ENOUGH}
-    assert f"{customers} customers are too few" in proof.verdicts[0].words
+    assert f"too few customers for an interval ({customers})" in proof.verdicts[0].words
+
+
+def test_a_policy_that_the_log_never_followed_is_not_valued():
+    world = World(17, customers=200)
+    never = np.where(world.action == 0, 1, 0)
+    followed = {TARGET: np.eye(K)[never], RANDOM: choose_randomly(world.allowed)}
+
+    proof = prove_world(world, followed)
+
+    assert all("the log covers only 0" in verdict.words for verdict in proof.verdicts)
+    assert all(np.isnan(verdict.more_sends) for verdict in proof.verdicts)
 
 
 def test_a_target_that_was_not_given_is_refused():
@@ -395,7 +406,7 @@ def test_without_intervals_there_still_is_a_picture():
     assert tables["policy_values"]["low"].isna().all()
     (figure,) = make_proof_figures(tables).values()
     assert draw_png(figure)[:4] == b"\x89PNG"
-    assert "5 customers are too few" in write_proof_sections(tables)[0].sentences[0]
+    assert "too few customers for an interval (5)" in write_proof_sections(tables)[0].sentences[0]
 
 
 def make_bandit_logs(folder, n=400):

@@ -70,9 +70,14 @@ def test_a_loss_is_claimed_in_words():
         ({"covered": 0.62, "effective_sends": 500.0}, NAN, "the log covers only 62 %"),
         ({"covered": 0.0, "effective_sends": 0.0}, NAN, "the log covers only 0 %"),
         ({"gain": Interval(0.001, -0.001, 0.002)}, NAN, "they are alike within 2 %"),
+        ({"gain": Interval(0.001, -0.001, 0.002), "covered": 0.5}, NAN, "covers only 50 %"),
         ({"gain": Interval(0.0, 0.0, 0.0), "baseline_value": 0.0}, NAN, "in 10,000 sends"),
         ({"gain": Interval(1e-17, 1e-18, 2e-17)}, NAN, "nothing tells the two apart"),
-        ({"gain": Interval(0.1, NAN, NAN), "customers": 3}, NAN, "3 customers are too few"),
+        (
+            {"gain": Interval(0.1, NAN, NAN), "customers": 3},
+            NAN,
+            "too few customers for an interval (3)",
+        ),
         ({"gain": Interval(0.1, NAN, NAN), "covered": 0.1}, NAN, "too few"),
     ],
 )

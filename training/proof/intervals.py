@@ -29,7 +29,7 @@ class Resampled:
     def interval(self, name: str, baseline: str | None = None) -> tuple[float, float]:
         """Return the 95 % percentile interval of a value, or of its gain over another.
 
-        NaN where too many resamples hold no row that counts.
+        NaN where a resample holds no row that counts.
         """
         drawn = self.values[name]
         if baseline is not None:

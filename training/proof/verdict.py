@@ -189,7 +189,8 @@ def _is_alike(evidence: Evidence) -> bool:
     """Whether the interval spans 0 and is so narrow that a gain worth having would have shown."""
     gain = evidence.gain
     least = LEAST_RELATIVE_GAIN * evidence.baseline_value
-    return gain.low <= 0 <= gain.high and -least <= gain.low and gain.high <= least
+    is_narrow = -least <= gain.low <= 0 <= gain.high <= least
+    return is_narrow and evidence.covered >= MIN_COVERED
 
 
 def _round_up(number: float) -> float:
@@ -203,7 +204,7 @@ def _round_up(number: float) -> float:
 def _write_doubt(evidence: Evidence, doubt: str, more: float) -> str:
     gain = evidence.gain
     if math.isnan(gain.low):
-        return f"{NOT_ENOUGH}: {evidence.customers} customers are too few for an interval"
+        return f"{NOT_ENOUGH}: too few customers for an interval ({evidence.customers})"
     if _is_nothing(evidence):
         sends = write_number(evidence.sends, 0)
         return f"{NOT_ENOUGH}: nothing tells the two apart in {sends} sends"
