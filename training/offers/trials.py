@@ -138,7 +138,7 @@ def read_offer_trials(
     if kept.empty:
         return None, (
             *notes,
-            "offers: no campaign with a control group is complete, nothing to learn",
+            "offers: no complete campaign has a control group",
         )
     return build_offer_trials(
         add_features(kept, read_features),
@@ -173,7 +173,9 @@ def add_features(experiments: pd.DataFrame, read_features: ReadFeatures) -> pd.D
         except NotEnoughData:
             table = pd.DataFrame({Experiments.CUSTOMER_ID: pd.Series([], dtype="str")})
         own = [name for name in table.columns if name not in rows.columns]
-        features = table[[Experiments.CUSTOMER_ID, *own]]
+        # a flag that some customers lack would become neither flag nor number
+        flags = {name: "float64" for name in own if pd.api.types.is_bool_dtype(table[name])}
+        features = table[[Experiments.CUSTOMER_ID, *own]].astype(flags)
         parts.append(rows.merge(features, on=Experiments.CUSTOMER_ID, how="left"))
     return pd.concat(parts, ignore_index=True)
 
