@@ -1,0 +1,46 @@
+"""All response models by name, and how a saved one is made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import lightgbm as lgb
+
+from features.errors import ArtifactError
+from models.response.context import ResponseContext, SentTouches
+from models.response.response_base import MODEL_FILE, ResponseModel
+from models.response.response_baselines import GlobalHour
+from models.response.response_boosting import LightGBMResponse
+from models.response.response_eb import EBResponse
+
+__all__ = [
+    "MODELS",
+    "EBResponse",
+    "GlobalHour",
+    "LightGBMResponse",
+    "ResponseContext",
+    "ResponseModel",
+    "SentTouches",
+    "load_response",
+]
+
+MODELS: dict[str, type[ResponseModel]] = {
+    model.name: model for model in (GlobalHour, EBResponse, LightGBMResponse)
+}
+"""Response models by name, simplest first."""
+
+
+def load_response(files: Mapping[str, bytes]) -> ResponseModel:
+    """Make the model again that `ResponseModel.to_files` wrote; predictions are equal bit by bit.
+
+    Raises
+    ------
+    ArtifactError
+        If a file is missing or is not what it should be.
+    """
+    try:
+        document = json.loads(files[MODEL_FILE])
+        return MODELS[document["model"]](**document["parameters"]).restore(files)
+    except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
+        raise ArtifactError(f"{MODEL_FILE}: not a response model: {error}; train again") from None
