@@ -16,7 +16,7 @@ import pandas as pd
 from features.customer.purchases import Purchases
 from models.receptivity.calibration import IDENTITY, Calibration, fit_calibration
 from models.value.advice import add_advice
-from models.value.bg_nbd import BGNBD
+from models.value.bg_nbd import BGNBD, fit_bg_nbd
 from models.value.counts import fit_count_shape, predict_count_interval
 from models.value.curve import OrderCurve, make_days
 from models.value.gamma_gamma import GammaGamma
@@ -51,6 +51,8 @@ class ValueModel:
         Of P(an order in the window).
     scale : float
         Purchases that came per purchase expected, on the window of the calibration.
+    margin : float
+        How near to 0 and 1 a predicted probability comes at most.
     count_shape : float
         Of the negative binomial around the expected purchases.
     """
@@ -62,6 +64,7 @@ class ValueModel:
     habits: Habits
     calibration: Calibration = IDENTITY
     scale: float = 1.0
+    margin: float = 0.0
     count_shape: float = 1.0
 
     LEVEL: ClassVar[float] = 0.8
@@ -78,14 +81,24 @@ class ValueModel:
         some, after = histories.take(rows), outcomes.take(rows)
         if len(some) == 0:
             return self
-        bare = replace(self, calibration=IDENTITY, scale=1.0)
+        bare = replace(self, calibration=IDENTITY, scale=1.0, margin=0.0)
         raw = bare.predict_curve(some).at(after.n_days)
         calibration = fit_calibration(raw, after.has_bought)
         orders = bare.predict_orders(some, after.n_days)
         scale = max(float(after.orders.sum()), 0.5) / max(float(orders.sum()), 1e-9)
-        calibrated = replace(self, calibration=calibration, scale=scale)
+        # with n customers of evidence nothing is surer than the rule of succession allows
+        margin = 1 / (len(some) + 2)
+        calibrated = replace(bare, calibration=calibration, scale=scale, margin=margin)
         mean = calibrated.predict_orders(some, after.n_days)
         return replace(calibrated, count_shape=fit_count_shape(mean, after.orders))
+
+    def refit(self, histories: PurchaseHistories) -> ValueModel:
+        """Return the model with BG/NBD fitted to later histories: it needs no outcomes for that.
+
+        What was learned from outcomes (trees, calibration, scale) stays.
+        """
+        bought = histories.take(histories.has_bought)
+        return replace(self, bg=fit_bg_nbd(*bought.statistics))
 
     def predict_curve(self, histories: PurchaseHistories) -> OrderCurve:
         """Return P(next order within t days) of every customer."""
@@ -140,11 +153,12 @@ class ValueModel:
         """
         histories = PurchaseHistories.from_table(purchases)
         curve, tail = self.predict_curve(histories), (1 - self.LEVEL) / 2
-        probability = curve.at(days)
+        probability = np.clip(curve.at(days), self.margin, 1 - self.margin)
         # more than one order is possible: as many are expected as one is likely, or more
         orders = np.maximum(self.predict_orders(histories, days), probability)
         low, high = predict_count_interval(orders, self.count_shape, self.LEVEL)
         value = self._predict_value(histories)
+        kept = curve.at(self.habits.churn_days)
         table = pd.DataFrame(
             {
                 "customer_id": histories.customer_id,
@@ -155,7 +169,7 @@ class ValueModel:
                 "days_to_next_order": curve.quantile(0.5),
                 "days_to_next_order_low": curve.quantile(tail),
                 "days_to_next_order_high": curve.quantile(1 - tail),
-                "churn_risk": 1 - curve.at(self.habits.churn_days),
+                "churn_risk": 1 - np.clip(kept, self.margin, 1 - self.margin),
                 "expected_order_value": value,
                 f"expected_value_{days}d": orders * value,
             }
@@ -199,6 +213,7 @@ class ValueModel:
             "habits": asdict(self.habits),
             "calibration": self.calibration.to_json(),
             "scale": self.scale,
+            "margin": self.margin,
             "count_shape": self.count_shape,
         }
         files = {MODEL_FILE: json.dumps(document, indent=1, sort_keys=True).encode()}

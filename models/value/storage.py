@@ -39,6 +39,7 @@ def load_value(files: Mapping[str, bytes]) -> ValueModel:
             habits=Habits(**document["habits"]),
             calibration=Calibration.from_json(document["calibration"]),
             scale=float(document["scale"]),
+            margin=float(document["margin"]),
             count_shape=float(document["count_shape"]),
         )
     except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:

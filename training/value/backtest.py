@@ -111,7 +111,10 @@ def score_value_fold(
     """Fit, calibrate and test every model and baseline on the windows of one fold."""
     tested = _take_buyers(reader.read_slice(fold.test, n_days))
     before = _take_buyers(reader.read_slice(fold.calibration, n_days))
-    models = fit_on_fold(fold, n_days, reader, trees=trees)
+    models = {
+        name: model.refit(tested.histories)
+        for name, model in fit_on_fold(fold, n_days, reader, trees=trees).items()
+    }
     predictions = {
         MEAN_RATE: predict_mean_rate(before.outcomes, len(tested.histories)),
         OWN_RATE: predict_own_rate(tested.histories, n_days),

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from features.errors import ArtifactError, NotEnoughData
 from features.progress import Progress
+from models.value.histories import PurchaseHistories
 from models.value.model import LIGHTGBM, ValueModel
 from models.value.next_purchase import TreeSettings
 from models.value.storage import load_value
@@ -143,6 +144,7 @@ def fit_value(
     try:
         fitted = fit_on_fold(plan.final, 7 * plan.n_weeks, reader, trees=settings)[model]
         purchases = reader.read_table(cutoff)
+        fitted = fitted.refit(PurchaseHistories.from_table(purchases))
     except NotEnoughData as error:
         progress.say(f"customer value is left out: {error}")
         return None
