@@ -62,9 +62,9 @@ class Senders:
 class Sends:
     """One row a message; times are local hours since the first day's midnight, NaN = never.
 
-    `engaged` (truth of the log: whether the person clicked within the window), `factor` (fatigue
-    and offer, relative to the reference of the truth) and `propensity` (of `hour`, given the day)
-    stay outside the tables where the retailer would not know them.
+    `engaged` (whether the person clicked within the window) and `factor` (fatigue and offer,
+    relative to the reference of the truth) are known to the simulation alone; `probabilities`, of
+    shape (n_sends, 24), are those that the hour was drawn with, given the day.
     """
 
     customer: np.ndarray
@@ -75,7 +75,7 @@ class Sends:
     machine_opened: np.ndarray
     scanned: np.ndarray
     is_explored: np.ndarray
-    propensity: np.ndarray
+    probabilities: np.ndarray
     factor: np.ndarray
 
     @property
@@ -87,6 +87,17 @@ class Sends:
     def hour(self) -> np.ndarray:
         """Local hour of the day of sending, shape (n_sends,)."""
         return np.asarray(np.floor(self.sent) % 24).astype(np.int64)
+
+    @property
+    def slot(self) -> np.ndarray:
+        """Local hour of the week of sending, shape (n_sends,)."""
+        return np.asarray(np.floor(self.sent) % 168).astype(np.int64)
+
+    @property
+    def propensity(self) -> np.ndarray:
+        """Probability of the hour that was drawn, given the day, shape (n_sends,)."""
+        chosen = self.probabilities[np.arange(len(self.sent)), self.hour]
+        return np.asarray(chosen, dtype=np.float64)
 
 
 def draw_senders(people: People, n_sends: int, rng: np.random.Generator) -> Senders:
@@ -108,36 +119,44 @@ def draw_senders(people: People, n_sends: int, rng: np.random.Generator) -> Send
     )
 
 
-def choose_hours(
-    segment: np.ndarray, opens: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Choose the hour of a message as the past campaigns did.
+def plan_hours(segment: np.ndarray, opens: np.ndarray) -> np.ndarray:
+    """Return how likely the past campaigns chose each hour, where the lot did not, (k, 24).
 
     Parameters
     ----------
     segment : array of int, shape (k,)
     opens : array of shape (k, 24)
         Past opens by hour, of machines too.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    hour, propensity, is_explored : arrays of shape (k,)
-        The hour, its probability before it was drawn, and whether the lot decided.
     """
     planned = np.zeros((len(segment), 24))
     for name, habit in _HABITS.items():
-        for at, share in habit.items():
-            planned[segment == name, at] = share
+        for hour, share in habit.items():
+            planned[segment == name, hour] = share
     copied = opens[:, PERMITTED].argmax(axis=1) + PERMITTED[0]
     copied[opens[:, PERMITTED].sum(axis=1) == 0] = TOOL_STARTS_AT
     tool = np.flatnonzero(segment == TOOL)
     planned[tool, copied[tool]] = 1.0
-    is_explored = rng.random(len(segment)) < EXPLORATION
-    hour = (rng.random((len(segment), 1)) > np.cumsum(planned, axis=1) - 1e-12).sum(axis=1)
-    hour = np.where(is_explored, rng.choice(PERMITTED, len(segment)), hour)
-    chosen = planned[np.arange(len(segment)), hour]
-    return hour, (1 - EXPLORATION) * chosen + EXPLORATION / len(PERMITTED), is_explored
+    return planned
+
+
+def explore(planned: np.ndarray) -> np.ndarray:
+    """Return the probability of each hour once the lot is counted in, shape (k, 24)."""
+    by_lot = np.isin(np.arange(24), PERMITTED) * EXPLORATION / len(PERMITTED)
+    return np.asarray((1 - EXPLORATION) * planned + by_lot)
+
+
+def choose_hours(planned: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the hour of each message as the past campaigns did.
+
+    Returns
+    -------
+    hour, is_explored : arrays of shape (k,)
+        The hour, and whether the lot decided.
+    """
+    k = len(planned)
+    is_explored = rng.random(k) < EXPLORATION
+    hour = (rng.random((k, 1)) > np.cumsum(planned, axis=1) - 1e-12).sum(axis=1)
+    return np.where(is_explored, rng.choice(PERMITTED, k), hour), is_explored
 
 
 def live(
@@ -190,7 +209,8 @@ def _send(
     rng: np.random.Generator,
 ) -> Sends:
     """Send to the people at `rows` on one day; `situations` are those of it and the next."""
-    hour, propensity, is_explored = choose_hours(senders.segment[rows], opens[rows], rng)
+    planned = plan_hours(senders.segment[rows], opens[rows])
+    hour, is_explored = choose_hours(planned, rng)
     days = senders.days[rows]
     factor = offer / (1 + _FATIGUE * ((days < day) & (days >= day - 7)).sum(axis=1))
     within = hour + rng.random(len(rows))
@@ -213,7 +233,7 @@ def _send(
         machine_opened=machine,
         scanned=np.where(scans, sent + rng.uniform(0.3, 1.6, len(rows)) / 3600, np.nan),
         is_explored=is_explored,
-        propensity=propensity,
+        probabilities=explore(planned).astype(np.float32),
         factor=factor,
     )
 

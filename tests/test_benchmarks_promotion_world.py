@@ -22,6 +22,8 @@ from benchmarks.promotion_world_log import (
     PERMITTED,
     TOOL,
     choose_hours,
+    explore,
+    plan_hours,
 )
 from benchmarks.promotion_world_people import ASLEEP, PAUSE, draw_people
 from benchmarks.promotion_world_tables import build_events, build_touches, write_world
@@ -97,7 +99,7 @@ def test_the_truth_is_a_probability_and_differs_between_people():
 
 
 def test_the_two_halves_of_the_truth_agree_within_their_error():
-    # the value of a fixed policy is an average over people: its error is far below what hours differ
+    # what a policy is worth is an average over people: its error is far below what hours differ by
     halves = population().halves[:, :, PERMITTED_SLOTS].mean(axis=1)
     by_slot = halves.mean(axis=0)
     assert np.abs(halves[0] - halves[1]).max() / 2 < 0.1 * (by_slot.max() - by_slot.min())
@@ -165,7 +167,9 @@ def test_logged_propensities_are_the_frequencies_of_the_hours(segment):
     n = 40_000
     opens = np.zeros((n, 24))
     opens[:, 14], opens[:, 3] = 2, 9  # nights are not permitted, so the tool copies 14:00
-    hour, propensity, _ = choose_hours(np.full(n, segment), opens, np.random.default_rng(6))
+    planned = plan_hours(np.full(n, segment), opens)
+    hour, _ = choose_hours(planned, np.random.default_rng(6))
+    propensity = explore(planned)[np.arange(n), hour]
     table = pd.DataFrame({"hour": hour, "propensity": propensity}).groupby("hour")["propensity"]
     assert (table.nunique() == 1).all()
     np.testing.assert_allclose(table.size() / n, table.first(), atol=0.008)
