@@ -86,7 +86,7 @@ class ResponseContext:
         messages : MessageCounts
             Of the same customers as of the same cut-off.
         share_events : array of shape (n,), optional
-            Events behind each share: `histories.events + shape_.customer_concentration`. Without
+            Events behind each share: `shape_.strength(histories)`. Without
             them intervals take the shares as certain.
         fatigue : DataFrame, optional
             From `features.messages.fatigue.build_fatigue`; without it nobody had a message.

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 
 from features.errors import MissingColumn
@@ -114,6 +115,14 @@ class LightGBMResponse(EBResponse):
         for table, feature in zip(self._steps[member], by_slot, strict=True):
             margin = margin + table.look_up(feature)
         return np.asarray(margin)
+
+    def importance(self) -> pd.DataFrame:
+        """Return `feature, gain` (share of the booster's whole gain), largest first."""
+        gain = self.boosters_[0].feature_importance("gain")
+        table = pd.DataFrame(
+            {"feature": self.names_.columns, "gain": gain / max(gain.sum(), 1e-12)}
+        )
+        return table.sort_values(["gain", "feature"], ascending=[False, True], ignore_index=True)
 
     def _fit(self, windows: Sequence[SentTouches], weights: Sequence[np.ndarray]) -> None:
         super()._fit(windows, weights)

@@ -1,0 +1,1 @@
+"""Training of response models: the backtest, and the model that is published."""

@@ -1,0 +1,241 @@
+"""Windows of touches with what was known of their customers when each window began."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from features.errors import NotEnoughData
+from features.messages.message_histories import build_message_histories
+from features.messages.touch_checks import check_touches
+from features.messages.touch_rows import build_touch_rows
+from features.schema import TOUCHES
+from models.receptivity.histories import Histories
+from models.receptivity.send_time import EmpiricalBayes
+from models.response.context import ResponseContext, SentTouches
+from models.response.message_counts import MessageCounts
+from models.response.send_time_propensity import (
+    SendWeights,
+    build_send_context,
+    estimate_propensity,
+    weigh_sends,
+)
+from training.promotion.slices import SliceReader
+from training.response.options import ResponseOptions
+
+LEVEL_FEATURES = (
+    "order_recency_days",
+    "active_recency_days",
+    "tenure_days",
+    "orders_30d",
+    "orders_90d",
+    "orders_365d",
+    "active_weeks_91d",
+    "basket_value_365d",
+    "active_count",
+)
+"""Level features that are read where the customer table holds them."""
+
+
+@dataclass(frozen=True)
+class LearnableChannels:
+    """Channels whose hours touches can teach, and what was found wrong with touches.
+
+    Attributes
+    ----------
+    channels : tuple of str
+    notes : tuple of str
+        From `check_touches`; where there are no touches at all, that.
+    """
+
+    channels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TouchWindow:
+    """Touches of one window, before shares of activity are known.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        From `build_touch_rows`, mature ones of learnable channels.
+    histories : Histories
+        Of their customers as of the start of the window; who was not known then has none.
+    messages : MessageCounts
+    """
+
+    rows: pd.DataFrame
+    histories: Histories
+    messages: MessageCounts
+
+    def with_activity(self, receptivity: EmpiricalBayes) -> SentTouches:
+        """Return the touches with how their customers' activity spreads over the week."""
+        histories = self.histories
+        names = tuple(name for name in LEVEL_FEATURES if name in histories.level_names)
+        context = ResponseContext.build(
+            histories,
+            receptivity.shape_.share(histories),
+            self.messages,
+            share_events=receptivity.shape_.strength(histories),
+            level_names=names,
+            receptivity_level=receptivity.level_.level(histories),
+        )
+        return SentTouches.from_rows(self.rows, context)
+
+
+class TouchReader:
+    """Builds windows of touches of one project, each once.
+
+    Parameters
+    ----------
+    reader : SliceReader
+        Whose engine, profiles and project are used.
+    options : ResponseOptions
+    """
+
+    def __init__(self, reader: SliceReader, options: ResponseOptions) -> None:
+        self.reader = reader
+        self.options = options
+        self._windows: dict[tuple[datetime, datetime, datetime], TouchWindow | None] = {}
+
+    def find_channels(self, as_of: datetime) -> LearnableChannels:
+        """Return the channels whose hours the touches before a cut-off can teach."""
+        workspace = self.reader.project.workspace
+        if not workspace.table(TOUCHES.name).exists():
+            return LearnableChannels(
+                (), ("there is no table of touches: send times rest on receptivity alone",)
+            )
+        options = self.options
+        checks = check_touches(
+            self.reader.engine,
+            workspace,
+            as_of,
+            time_zone=self.reader.project.settings.time_zone,
+            min_touches=options.min_touches,
+            min_answered=options.min_answered,
+            min_effective_hours=options.min_effective_hours,
+        )
+        learnable = checks.channels.loc[checks.channels["has_hours"], "channel"]
+        return LearnableChannels(tuple(str(name) for name in learnable), checks.notes)
+
+    def read_window(
+        self, start: datetime, end: datetime, known: datetime, channels: Sequence[str]
+    ) -> TouchWindow | None:
+        """Return the touches sent from `start` on and before `end`, labelled by what was `known`.
+
+        None where there is no touch whose answer is known, or nobody was known before `start`.
+        """
+        key = (start, end, known)
+        if key not in self._windows:
+            self._windows[key] = self._build(start, end, known, tuple(channels))
+        return self._windows[key]
+
+    def _build(
+        self, start: datetime, end: datetime, known: datetime, channels: tuple[str, ...]
+    ) -> TouchWindow | None:
+        engine, project, options = self.reader.engine, self.reader.project, self.options
+        zone, window_hours = project.settings.time_zone, options.window_hours
+        rows = build_touch_rows(
+            engine,
+            project.workspace,
+            start,
+            end,
+            time_zone=zone,
+            window_hours=window_hours,
+            known_until=known,
+        )
+        rows = rows[rows["is_mature"] & rows["channel"].isin(channels)]
+        rows = _limit(rows, options.max_touches)
+        try:
+            profiles = self.reader.read_profiles(start)
+        except NotEnoughData:
+            return None
+        if len(rows) == 0:
+            return None
+        customers = pd.Index(np.sort(rows["customer_id"].unique().astype(object)))
+        known_ones = profiles.set_index("customer_id").reindex(customers)
+        histories = Histories.from_table(known_ones.rename_axis("customer_id").reset_index())
+        counts = build_message_histories(
+            engine,
+            project.workspace,
+            start,
+            time_zone=zone,
+            window_hours=window_hours,
+            half_life_days=options.half_life_days,
+        )
+        messages = MessageCounts.from_table(counts, histories.customer_id, channels)
+        return TouchWindow(rows, histories, messages)
+
+
+def weigh_windows(
+    windows: Sequence[SentTouches], rows: Sequence[pd.DataFrame], options: ResponseOptions
+) -> tuple[list[np.ndarray], SendWeights]:
+    """Weigh the touches of several windows by when their sender chose to send.
+
+    Returns
+    -------
+    weights : list of arrays
+        One per window, shape (m,).
+    whole : SendWeights
+        Of all windows together.
+    """
+    table = pd.concat(rows, ignore_index=True)
+    block = np.concatenate([window.block for window in windows])
+    logged = np.concatenate([window.propensity for window in windows])
+    estimated = np.full((len(block), 8), 1 / 8)
+    if not (logged > 0).all():
+        customer = pd.factorize(table["customer_id"])[0]
+        activity = np.concatenate([_by_block(window) for window in windows])
+        segment = np.concatenate([_segments(window) for window in windows])
+        context = build_send_context(
+            block,
+            customer,
+            table["sent_at"].to_numpy().astype(np.int64),
+            activity,
+            pd.factorize(segment, sort=True)[0],
+            pd.factorize(table["channel"], sort=True)[0],
+            pd.factorize(table["promotion_id"], sort=True)[0],
+            table["slot"].to_numpy() // 24,
+            table["touches_7d"].to_numpy(dtype=np.float64),
+        )
+        estimated = estimate_propensity(
+            block, context, customer, threads=options.threads, seed=options.seed
+        )
+    whole = weigh_sends(block, logged, estimated)
+    ends = np.cumsum([len(window) for window in windows])
+    return np.split(whole.weight, ends[:-1]), whole
+
+
+def activity_by_block(touches: SentTouches) -> np.ndarray:
+    """Return how busy each touch's customer is in every block of the day it was sent on, (m, 8).
+
+    1 is as busy as in an average hour of their week.
+    """
+    week = touches.context.share[touches.row].reshape(len(touches), 7, 8, 3).mean(axis=3)
+    return np.asarray(168 * week[np.arange(len(touches)), touches.slot // 24])
+
+
+def _by_block(touches: SentTouches) -> np.ndarray:
+    """Return the share of activity in each block of the day, over the week, shape (m, 8)."""
+    week = touches.context.share.reshape(-1, 7, 8, 3).sum(axis=(1, 3))
+    return np.asarray(week[touches.row])
+
+
+def _segments(touches: SentTouches) -> np.ndarray:
+    names = np.array([*touches.context.segment_names, ""], dtype=object)
+    return np.asarray(names[touches.context.segment_codes[touches.row]])
+
+
+def _limit(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Keep every so many customers, with all their touches, until there are few enough."""
+    step = -(-len(rows) // most)
+    if step <= 1:
+        return rows.reset_index(drop=True)
+    codes = pd.factorize(rows["customer_id"], sort=True)[0]
+    kept: pd.DataFrame = rows[codes % step == 0]
+    return kept.reset_index(drop=True)
