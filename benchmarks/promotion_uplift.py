@@ -20,8 +20,9 @@ from sklearn.model_selection import train_test_split
 from benchmarks.demand_data import DATA
 from benchmarks.promotion_uplift_peers import make_peers
 from benchmarks.promotion_uplift_table import describe
-from models.offers.cells import CellRule, Cut, number_cells
+from models.offers.cells import CellRule
 from models.offers.choice import choose_recommendation
+from models.offers.cuts import Cut, number_cells
 from models.offers.design import fit_design
 from models.offers.learners import LEARNERS
 from models.offers.offer_model import RANKINGS, make_ranking

@@ -6,7 +6,8 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from features.errors import NotEnoughData
-from models.offers.cells import CellRule, Cut, measure_cells, number_cells
+from models.offers.cells import CellRule
+from models.offers.cuts import Cut, measure_cells, number_cells
 from models.offers.qini import score_qini
 from models.offers.shrinkage import shrink_effects
 from models.offers.trial import make_trial
@@ -78,6 +79,7 @@ def test_variance_is_that_of_a_difference_of_means():
 
 def test_the_rule_finds_the_columns_that_matter():
     rule = CellRule().fit(draw_trial())
+    assert rule.is_sure_
     assert rule.cuts_ == (Cut(0, "flag", 0.5, True), Cut(1, "orders", 3.0))
     words = ("not flag and orders <= 3", "flag and orders <= 3")
     assert rule.describe() == (*words, "not flag and orders > 3", "flag and orders > 3")
@@ -87,9 +89,12 @@ def test_the_rule_finds_the_columns_that_matter():
     assert rule.customers_.sum() == 8000
 
 
-def test_without_differences_there_is_one_cell():
-    none = [len(CellRule().fit(draw_trial(seed=seed, effect=0.0)).cuts_) for seed in range(20)]
-    assert none.count(0) >= 19
+def test_without_differences_no_cell_is_sure():
+    rules = [CellRule().fit(draw_trial(seed=seed, effect=0.0)) for seed in range(20)]
+    sure = [rule for rule in rules if rule.is_sure_ and rule.cuts_]
+    assert len(sure) <= 1
+    # what is believed of cells that are not sure differs little
+    assert np.mean([np.ptp(rule.uplift_) for rule in rules]) < 0.02
 
 
 def test_unknown_values_and_cells_nobody_was_in_have_an_answer():

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -56,13 +56,13 @@ class OfferEffect:
 
     def place(self, features: np.ndarray) -> np.ndarray:
         """Return the band of every row, int of shape (n,)."""
-        if isinstance(self.ranking, CellRule):
+        if has_own_bands(self.ranking):
             return self.ranking.cells(features)
         return self.bands.place(self.ranking.predict(features))
 
     def describe_bands(self) -> tuple[str, ...]:
         """Return in words who is in each band."""
-        if isinstance(self.ranking, CellRule):
+        if has_own_bands(self.ranking):
             return self.ranking.describe()
         n = len(self.bands.effect)
         return tuple(f"band {band + 1} of {n} by {self.ranking.name}" for band in range(n))
@@ -236,7 +236,7 @@ def fit_offer_effect(
     make = make_ranking(ranking, trees)
     fitted = make().fit(trial)
     pseudo = build_pseudo_outcomes(trial, trees, folds=folds)
-    if isinstance(fitted, CellRule):
+    if has_own_bands(fitted):
         cells = fitted.cells(trial.features)
         bands = measure_bands(pseudo, cells, len(fitted.uplift_), np.empty(0))
         return OfferEffect(offer, fitted, bands, why)
@@ -246,6 +246,14 @@ def fit_offer_effect(
     edges = cut_bands(score, trial.treated)
     placed = np.searchsorted(edges, score, side="right")
     return OfferEffect(offer, fitted, measure_bands(pseudo, placed, len(edges) + 1, edges), why)
+
+
+def has_own_bands(ranking: UpliftLearner) -> TypeGuard[CellRule]:
+    """Say whether the ranking's own cells may be measured on the customers that chose them.
+
+    Cells that are not sure may not: those that look best by chance would be taken for good.
+    """
+    return isinstance(ranking, CellRule) and ranking.is_sure_
 
 
 def make_ranking(name: str, trees: Trees) -> MakeLearner:
