@@ -130,7 +130,7 @@ def test_an_unknown_segment_falls_back_to_everybody():
     assert weights[1].tolist() == [0.0, 0.0, 1.0]
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_share_is_the_posterior_mean_of_a_plain_loop(seed):
     rng = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from features.errors import ArtifactError, MissingColumn, NotEnoughData
 from models.receptivity.histories import Histories, Outcomes
+from models.receptivity.level_reasons import explain_level
 from models.receptivity.send_time import (
     MODELS,
     BestGlobalHour,
@@ -305,3 +306,52 @@ def test_refuses_a_damaged_booster():
     files = fit("lightgbm").to_files()
     with pytest.raises(ArtifactError):
         load_send_time({**files, "level.txt": b"tree"})
+
+
+def test_contributions_add_up_to_the_level():
+    model, histories = fit("lightgbm"), LATER[0]
+
+    told = explain_level(model, histories)
+
+    level = np.log(model.predict_level(histories))
+    assert told["level"].to_numpy() == pytest.approx(level, abs=1e-9)
+    parts = told.drop(columns=["customer_id", "level"])
+    assert parts.sum(axis=1).to_numpy() == pytest.approx(level, abs=1e-9)
+    assert list(parts) == ["chain", "base", "trend", "noise", "empty", "empirical_bayes_level"]
+    fast = histories.level_features[:, 0] > 1
+    some = histories.events > 0
+    assert told["trend"][fast & some].min() > 0 > told["trend"][~fast & some].max()
+
+
+def test_where_the_trees_have_no_say_the_chain_is_all():
+    nobody = Histories.unknown(["new"])
+    told = explain_level(fit("lightgbm"), nobody)
+    assert told["chain"][0] == told["level"][0]
+    assert (told[["base", "trend", "noise"]] == 0).all(axis=None)
+
+
+def test_a_robot_and_a_till_neither_bend_the_others_nor_get_certainty():
+    histories, outcomes = make_world()
+    counts = histories.counts.toarray()
+    counts[0] = 0.0
+    counts[0, 24:48] = 1.0  # 10,000 events of one Tuesday, as histories take them
+    counts[1] = 50.0  # a till that rings in every hour of the week
+    tenure = histories.tenure_days.copy()
+    tenure[:2] = 364.0
+    bent = Histories(
+        **{**vars(histories), "counts": sparse.csr_array(counts), "tenure_days": tenure}
+    )
+
+    model, plain = EmpiricalBayes().fit(bent, outcomes), fit_plain()
+
+    others = slice(2, None)
+    before, after = (m.predict(histories.take(others)) for m in (plain, model))
+    assert np.abs(after - before).mean() < 0.1 * before.mean()
+    robot = model.predict(bent.take(np.array([0])))[0]
+    assert robot.max() < 0.3
+    assert robot[24:48].mean() > robot[:24].mean()
+
+
+@cache
+def fit_plain():
+    return EmpiricalBayes().fit(*WORLD)

@@ -9,7 +9,12 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import gammaln
 
-from models.receptivity.fitting import limit_pull, maximise_posterior, pick_customers
+from models.receptivity.fitting import (
+    find_usual,
+    limit_pull,
+    maximise_posterior,
+    pick_customers,
+)
 from models.receptivity.histories import Histories, Outcomes
 
 PRIOR = np.array([[np.log(50.0), 2.0], [np.log(4.0), 1.5], [0.0, 1.0]])
@@ -96,7 +101,7 @@ def fit_level(histories: Histories, outcomes: Outcomes, *, half_life_days: float
     by_segment = np.bincount(codes[known], events[known], minlength=n_segments)
     weeks_by_segment = np.bincount(codes[known], weeks[known], minlength=n_segments)
     global_rate = float((events.sum() + GRAIN) / (weeks.sum() + 1.0))
-    rows = pick_customers(np.arange(len(histories)))
+    rows = pick_customers(find_usual(histories.events))
     seen, after = histories.take(rows), outcomes.take(rows).totals
 
     def build(point: np.ndarray) -> LevelChain:

@@ -31,7 +31,12 @@ from scipy import sparse
 from scipy.special import expit
 
 from features.schema import SLOTS_PER_WEEK
-from models.receptivity.fitting import limit_pull, maximise_posterior, pick_customers
+from models.receptivity.fitting import (
+    find_usual,
+    limit_pull,
+    maximise_posterior,
+    pick_customers,
+)
 from models.receptivity.histories import Histories, Outcomes
 
 HOURS, DAYS = 24, 7
@@ -190,7 +195,8 @@ def fit_shape(histories: Histories, outcomes: Outcomes) -> ShapeChain:
         posterior after `histories`, under weak log-normal priors.
     """
     totals = _sum_by_segment(histories)
-    rows = pick_customers(np.flatnonzero(outcomes.totals > 0))
+    usual = find_usual(histories.events)
+    rows = pick_customers(usual[outcomes.totals[usual] > 0])
     seen, cells = histories.take(rows), outcomes.take(rows).weeks_active.tocoo()
 
     def loss(point: np.ndarray) -> float:
@@ -222,10 +228,16 @@ def _chain(point: np.ndarray, totals: sparse.csr_array, names: tuple[str, ...]) 
 
 
 def smooth_global(events: np.ndarray) -> np.ndarray:
-    """Return everybody's share by slot: their week, drawn to a smooth day, drawn to evenness."""
-    week = events @ _NARROW
-    day = (events @ _WIDE + 1 / SLOTS_PER_WEEK) / (events.sum() + 1)
-    return np.asarray((week + SLOTS_PER_WEEK * day) / (events.sum() + SLOTS_PER_WEEK))
+    """Return everybody's share by slot: their week, drawn to one smooth day, drawn to evenness.
+
+    The smooth day comes as often on each weekday as it does there: a shop that is closed on Sundays
+    expects nobody then. An event a day is spread evenly before any is seen.
+    """
+    week, n = events @ _NARROW, events.sum()
+    by_day = (events.reshape(DAYS, HOURS).sum(axis=1) + 1) / (n + DAYS)
+    day = ((events @ _WIDE)[:HOURS] * DAYS + 1 / HOURS) / (n + 1)
+    usual = np.outer(by_day, day).ravel()
+    return np.asarray((week + SLOTS_PER_WEEK * usual) / (n + SLOTS_PER_WEEK))
 
 
 def _sum_by_segment(histories: Histories) -> sparse.csr_array:

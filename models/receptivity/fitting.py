@@ -39,6 +39,15 @@ def pick_customers(rows: np.ndarray) -> np.ndarray:
     return rows[::step]
 
 
+def find_usual(events: np.ndarray) -> np.ndarray:
+    """Return the rows of customers who may judge the strengths, shape (m,).
+
+    Not those with more than twice the activity that all but 1 % stay below: what a single one of
+    them does later would outweigh hundreds.
+    """
+    return np.flatnonzero(limit_pull(events) >= 0.5)
+
+
 def limit_pull(events: np.ndarray) -> np.ndarray:
     """Return how much of each customer's activity goes into what holds for all, shape (n,).
 

@@ -153,7 +153,9 @@ class LightGBMSendTime(EmpiricalBayes):
             return start
         some = histories.take(rows)
         added = self.booster_.predict(
-            self._design(some, start[rows]), raw_score=True, num_threads=self._threads_for(rows)
+            self.build_design(some, start[rows]),
+            raw_score=True,
+            num_threads=self._threads_for(rows),
         )
         start[rows] *= np.exp(added)
         return start
@@ -193,7 +195,7 @@ class LightGBMSendTime(EmpiricalBayes):
         some = histories.take(rows)
         start = self.level_.level(some)
         data = lgb.Dataset(
-            self._design(some, start),
+            self.build_design(some, start),
             label=outcomes.totals[rows],
             init_score=np.log(start * outcomes.n_weeks),
             params={"feature_pre_filter": False, "verbosity": -1},
@@ -219,7 +221,8 @@ class LightGBMSendTime(EmpiricalBayes):
             "verbosity": -1,
         }
 
-    def _design(self, histories: Histories, start: np.ndarray) -> np.ndarray:
+    def build_design(self, histories: Histories, start: np.ndarray) -> np.ndarray:
+        """Return what the trees read: the features, then the level of the chain."""
         return np.column_stack([histories.features_in(self.feature_names_[:-1]), start])
 
     def _to_json(self) -> dict[str, Any]:
