@@ -17,7 +17,7 @@ def test_the_published_sample_gives_the_published_parameters():
     path = DATA / "cdnow.parquet"
     if not path.exists():
         pytest.skip(f"{path.name} is not here")
-    from benchmarks.promotion_cdnow import build_histories, pick_sample
+    from benchmarks.promotion_cdnow_data import build_histories, pick_sample
 
     orders = pd.read_parquet(path)
     histories = build_histories(orders[orders["customer_id"].isin(pick_sample(orders))])
