@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from models.offers.cuts import Cut, choose_cuts, measure_cells, number_cells
-from models.offers.learners import UpliftLearner
+from models.offers.learner_base import UpliftLearner
 from models.offers.shrinkage import shrink_effects
 from models.offers.trees import Trees
 from models.offers.trial import Trial

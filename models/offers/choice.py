@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.offers.cells import CellRule
-from models.offers.learners import UpliftLearner
+from models.offers.learner_base import UpliftLearner
 from models.offers.qini import check_binary
 from models.offers.ranked import resample_qini
 from models.offers.trial import Trial, assign_folds

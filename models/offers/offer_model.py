@@ -16,7 +16,8 @@ from models.offers.bands import Bands, cut_bands, measure_bands
 from models.offers.cells import CellRule
 from models.offers.choice import MakeLearner, predict_crossed
 from models.offers.design import Design
-from models.offers.learners import LEARNER_FILE, LEARNERS, UpliftLearner
+from models.offers.learner_base import LEARNER_FILE, UpliftLearner
+from models.offers.learners import LEARNERS
 from models.offers.margin import (
     Effects,
     Recommendation,
