@@ -179,21 +179,18 @@ def test_intervals_hold_the_truth_in_90_to_98_of_100_confounded_logs(is_logged):
 
 @pytest.mark.slow
 def test_a_worse_policy_is_never_called_better_in_100_logs():
-    undecided = 0
+    decisions = []
     for seed in range(100):
-        world = World(2000 + seed, customers=1500, explored=0.5)
-        truth = [world.value(choose_best(np.eye(K)[b], world.allowed)) for b in range(K)]
-        # the runner-up of a handful of alike blocks, worse by some per cent only
-        order = np.argsort(truth)
-        policies = {
-            TARGET: choose_best(np.eye(K)[order[3]], world.allowed),
-            BEST_GLOBAL_HOUR: choose_best(np.eye(K)[order[-1]], world.allowed),
-        }
-        verdict = prove_world(world, policies).verdicts[0]
-        assert verdict.decision != BETTER
-        assert verdict.effective_sends > 500
-        undecided += verdict.decision == NOT_ENOUGH
-    assert undecided < 100
+        world = World(2000 + seed, customers=1000, explored=0.5)
+        blocks = [choose_best(np.eye(K)[block], world.allowed) for block in range(K)]
+        order = np.argsort([world.value(block) for block in blocks])
+        # the third best block is worth 3 to 9 % less than the best
+        policies = {TARGET: blocks[order[-3]], BEST_GLOBAL_HOUR: blocks[order[-1]]}
+        # without the rule of the effective sends, which alone would forbid most claims here
+        decisions.append(prove_world(world, policies, min_effective_sends=0).verdicts[0].decision)
+
+    assert BETTER not in decisions
+    assert WORSE in decisions
 
 
 @pytest.mark.parametrize("is_logged", [True, False])
