@@ -106,4 +106,5 @@ def build_limits(
         rows.append(sp.csr_matrix(cost[channel][None, :]))
         amounts.append(np.array([budget]))
     uses = sp.vstack(rows, format="csr")
+    uses.eliminate_zeros()
     return Limits(uses, np.concatenate(amounts), is_open, (n_hours, n_channels), cells, channels)

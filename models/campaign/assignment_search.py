@@ -33,10 +33,14 @@ from models.campaign.assignment_source import Source, hold, spread_evenly
 
 SAMPLES = (500, 4_000, 32_000, 128_000)
 """Customers on whom prices are learned first, where there are at least three times as many."""
+NARROWEST = 0.01
+"""Share of the widest side of a box that its narrowest has at least, each as far as it reaches."""
 PROBE = 500
 """Customers on whom the width of a box is tried."""
-COLUMNS, COLUMNS_LEARNING = 60_000, 25_000
+COLUMNS, COLUMNS_LEARNING = 40_000, 20_000
 """Options that the linear programme may hold, of all customers and of a sample."""
+SEVERAL = 2
+"""What an option counts for whose customer may get several messages, and so has more rows."""
 STEPS = 12
 """Boxes that may be tried with the same customers."""
 NARROWER = 0.7
@@ -118,7 +122,9 @@ def search(source: Source, limits: Limits, rules: Rules) -> Found:
     part = spread_evenly(len(rows), min(PROBE, len(rows)))
     whole = _Problem(source, limits, rules, COLUMNS, sample[part].astype(np.float64), rows[part])
     scale = float(free.value.mean())
-    reach = free.value.max() / limits.uses.max(axis=1).toarray().ravel()
+    # no limit is worth more of a message's value than by the message that uses least of it
+    least = np.minimum.reduceat(limits.uses.data, limits.uses.indptr[:-1])
+    reach = free.value.max() / least
     shape = reach
     for size in sizes:
         part = spread_evenly(len(rows), size)
@@ -166,6 +172,7 @@ def _descend(
 ) -> Iterator[_Step]:
     """Yield step after step, the last of which is inside its box if all goes well."""
     for _ in range(STEPS):
+        shape = np.maximum(shape, NARROWEST * reach * (shape / reach).max(initial=0.0))
         width = _choose_width(problem, prices, np.minimum(WIDER * shape, reach))
         step = _take_step(problem, prices, width, scale)
         yield step
@@ -187,7 +194,8 @@ def _choose_width(problem: _Problem, prices: Floats, shape: Floats) -> Floats:
     for _ in range(60):
         box = _make_box(problem.limits, prices, width)
         found = find_candidates(values, own.most, box, own)
-        if len(found) - find_decided(found, box, own).sum() <= allowed:
+        counts = np.where(own.most[found.customer] > 1, SEVERAL, 1)
+        if counts[~find_decided(found, box, own)].sum() <= allowed:
             break
         width = width * NARROWER
     return width

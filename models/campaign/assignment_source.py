@@ -49,7 +49,7 @@ class Source:
         step, start = max(1, CHUNK_CELLS // len(self.is_open)), 0
         for block in self.blocks():
             self._check_block(block, start)
-            flat = block.reshape(len(block), -1)
+            flat = block.reshape(len(block), len(self.is_open))
             for first in range(0, len(flat), step):
                 part = flat[first : first + step].astype(np.float64)
                 part[np.isnan(part)] = -np.inf
