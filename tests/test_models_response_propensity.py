@@ -68,15 +68,16 @@ def test_few_touches_get_the_marginal():
 
 
 def test_weights_by_hand():
-    # marginal of two blocks: (2.5 and 2.5) / 5; the first touch logs .25, so weighs .5/.25 = 2
-    block = np.array([0, 0, 1, 1])
-    logged = np.array([0.25, np.nan, 0.0, 1.5])
-    estimated = np.array([[0.9, 0.1], [0.5, 0.5], [0.5, 0.5], [0.0001, 0.0001]])
-    found = weigh_sends(block, logged, estimated, clip=(0.1, 4.0))
-    raw = np.array([2.0, 1.0, 1.0, 4.0])
-    assert found.weight == pytest.approx(raw / 2)
-    assert found.effective_rows == pytest.approx(8**2 / 22)
-    assert found.logged_share == 0.25
+    # in block 0 one over the logged is 2 and 10: over their mean 1/3 and 5/3; in block 1 nothing
+    # usable is logged, and one over the estimated is 2, 2 and 5: 2/3, 2/3 and 5/3
+    block = np.array([0, 0, 1, 1, 1])
+    logged = np.array([0.5, 0.1, np.nan, 0.0, 1.5])
+    estimated = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5], [0.8, 0.2]])
+    found = weigh_sends(block, logged, estimated, clip=(0.1, 1.5))
+    raw = np.array([1 / 3, 1.5, 2 / 3, 2 / 3, 1.5])
+    assert found.weight == pytest.approx(raw / raw.mean())
+    assert found.effective_rows == pytest.approx(raw.sum() ** 2 / (raw**2).sum())
+    assert found.logged_share == 0.4
 
 
 def test_weights_undo_the_senders_choice():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -23,7 +24,7 @@ from training.response.windows import TouchReader
 
 START = datetime.fromisoformat("2024-01-01T00:00")  # a Monday
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-N_DAYS, N_CUSTOMERS = 112, 250
+N_DAYS, N_CUSTOMERS = 112, 200
 OPTIONS = ResponseOptions(
     min_touches=300, min_answered=30, rounds=15, members=2, min_rows_in_leaf=30, fit_windows=2
 )
@@ -164,8 +165,6 @@ def test_the_published_model_is_the_one_that_was_asked_for(shop):
     assert fitted.model.channels == ("email",)
     assert fitted.configuration["model"] == "empirical_bayes"
     assert load_response(fitted.model.to_files()).to_files() == fitted.model.to_files()
-    again = fit_response(shop, make_plan(), OPTIONS, Silent(), model="empirical_bayes")
-    assert again.model.to_files() == fitted.model.to_files()
 
 
 def test_nothing_after_the_test_cut_off_moves_a_model(tmp_path, tables, backtest):
@@ -182,7 +181,8 @@ def test_nothing_after_the_test_cut_off_moves_a_model(tmp_path, tables, backtest
         ],
     }  # fmt: skip
     with open_reader(tmp_path, cut) as reader:
-        again = backtest_response(reader, make_plan(), OPTIONS, Silent())
+        plan = make_plan()
+        again = backtest_response(reader, replace(plan, folds=plan.folds[:1]), OPTIONS, Silent())
     before = backtest.touches[backtest.touches["fold"] == 1].set_index("message_id")
     after = again.touches[again.touches["fold"] == 1].set_index("message_id")
     assert list(after.index) == list(before.index)

@@ -156,25 +156,29 @@ def weigh_sends(
     *,
     clip: tuple[float, float] = CLIP,
 ) -> SendWeights:
-    """Weigh touches by marginal over conditional probability of the block they were sent in.
+    """Weigh touches by one over the probability of when they were sent, stabilised.
+
+    Within each block, and apart for logged and estimated probabilities, weights have mean 1: what
+    is undone is who was sent to in a block, not how much. So it does not matter whether a sender
+    logs the probability of the block or, finer, of the hour.
 
     Parameters
     ----------
     block : array of int, shape (m,)
     logged : array of shape (m,)
-        Logged probability of that block; NaN, 0 and what is above 1 = not logged.
+        Logged probability of the send time; NaN, 0 and what is above 1 = not logged.
     estimated : array of shape (m, n_blocks)
         From `estimate_propensity`; used where none was logged.
     clip : tuple of float
-        Bounds of a weight before they are scaled to mean 1.
+        Bounds of a weight before all are scaled to mean 1.
     """
+    if len(block) == 0:
+        return SendWeights(np.zeros(0), 0.0, 0.0)
     is_logged = (logged > 0) & (logged <= 1)
-    rows = np.arange(len(block))
-    chance = np.where(is_logged, logged, estimated[rows, block])
-    marginal = _marginal(block, estimated.shape[1])
-    weight = np.clip(marginal[block] / chance, *clip)
-    if len(weight) == 0:
-        return SendWeights(weight, 0.0, 0.0)
+    inverse = 1 / np.where(is_logged, logged, estimated[np.arange(len(block)), block])
+    group = 2 * block + is_logged
+    mean = np.bincount(group, inverse) / np.maximum(np.bincount(group), 1)
+    weight = np.clip(inverse / mean[group], *clip)
     weight = weight / weight.mean()
     effective = float(weight.sum() ** 2 / (weight**2).sum())
     return SendWeights(weight, effective, float(is_logged.mean()))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from features.errors import NotEnoughData
+from features.messages.fatigue import build_fatigue
 from features.messages.message_histories import build_message_histories
 from features.messages.touch_checks import check_touches
 from features.messages.touch_rows import build_touch_rows
@@ -75,17 +76,41 @@ class TouchWindow:
 
     def with_activity(self, receptivity: EmpiricalBayes) -> SentTouches:
         """Return the touches with how their customers' activity spreads over the week."""
-        histories = self.histories
-        names = tuple(name for name in LEVEL_FEATURES if name in histories.level_names)
-        context = ResponseContext.build(
-            histories,
-            receptivity.shape_.share(histories),
-            self.messages,
-            share_events=receptivity.shape_.strength(histories),
-            level_names=names,
-            receptivity_level=receptivity.level_.level(histories),
-        )
+        context = build_context(self.histories, receptivity, self.messages)
         return SentTouches.from_rows(self.rows, context)
+
+
+def build_context(
+    histories: Histories,
+    receptivity: EmpiricalBayes,
+    messages: MessageCounts,
+    *,
+    fatigue: pd.DataFrame | None = None,
+    discount: float | np.ndarray = np.nan,
+) -> ResponseContext:
+    """Put together what response models are fitted with, for training and for scoring alike.
+
+    Parameters
+    ----------
+    histories : Histories
+        n customers as of a cut-off.
+    receptivity : EmpiricalBayes
+        Fitted; LightGBM's send-time model is one, too.
+    messages : MessageCounts
+        Of the same customers.
+    fatigue, discount
+        See `ResponseContext.build`.
+    """
+    return ResponseContext.build(
+        histories,
+        receptivity.shape_.share(histories),
+        messages,
+        share_events=receptivity.shape_.strength(histories),
+        fatigue=fatigue,
+        discount=discount,
+        level_names=tuple(name for name in LEVEL_FEATURES if name in histories.level_names),
+        receptivity_level=receptivity.level_.level(histories),
+    )
 
 
 class TouchReader:
@@ -135,6 +160,44 @@ class TouchReader:
             self._windows[key] = self._build(start, end, known, tuple(channels))
         return self._windows[key]
 
+    def read_context(
+        self,
+        histories: Histories,
+        as_of: datetime,
+        receptivity: EmpiricalBayes,
+        channels: Sequence[str],
+        *,
+        discount: float | np.ndarray = np.nan,
+    ) -> ResponseContext:
+        """Return what response models read of customers who are to be sent to after a cut-off.
+
+        Parameters
+        ----------
+        histories : Histories
+            The customers as of the same cut-off; for many of them, some at a time.
+        as_of : datetime
+        receptivity, discount
+            See `build_context`.
+        channels : sequence of str
+            `ResponseModel.channels`.
+        """
+        fatigue = build_fatigue(self.reader.engine, self.reader.project.workspace, as_of)
+        messages = self._read_messages(histories, as_of, channels)
+        return build_context(histories, receptivity, messages, fatigue=fatigue, discount=discount)
+
+    def _read_messages(
+        self, histories: Histories, as_of: datetime, channels: Sequence[str]
+    ) -> MessageCounts:
+        counts = build_message_histories(
+            self.reader.engine,
+            self.reader.project.workspace,
+            as_of,
+            time_zone=self.reader.project.settings.time_zone,
+            window_hours=self.options.window_hours,
+            half_life_days=self.options.half_life_days,
+        )
+        return MessageCounts.from_table(counts, histories.customer_id, channels)
+
     def _build(
         self, start: datetime, end: datetime, known: datetime, channels: tuple[str, ...]
     ) -> TouchWindow | None:
@@ -160,16 +223,7 @@ class TouchReader:
         customers = pd.Index(np.sort(rows["customer_id"].unique().astype(object)))
         known_ones = profiles.set_index("customer_id").reindex(customers)
         histories = Histories.from_table(known_ones.rename_axis("customer_id").reset_index())
-        counts = build_message_histories(
-            engine,
-            project.workspace,
-            start,
-            time_zone=zone,
-            window_hours=window_hours,
-            half_life_days=options.half_life_days,
-        )
-        messages = MessageCounts.from_table(counts, histories.customer_id, channels)
-        return TouchWindow(rows, histories, messages)
+        return TouchWindow(rows, histories, self._read_messages(histories, start, channels))
 
 
 def weigh_windows(
