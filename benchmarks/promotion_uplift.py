@@ -18,7 +18,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from benchmarks.demand_data import DATA
-from benchmarks.promotion_uplift_peers import make_peers
+from benchmarks.promotion_uplift_peers import make_peers, score_as_sklift
 from benchmarks.promotion_uplift_table import describe
 from models.offers.cells import CellRule
 from models.offers.choice import choose_recommendation
@@ -100,13 +100,16 @@ def run_arm(
     """Judge every ranking of one arm on every split."""
     everybody = np.arange(len(trial))
     stratum = 2 * trial.treated + trial.outcome
-    splits, choices, halves = [], [], []
+    splits, choices, halves, misses = [], [], [], [0.0]
     for seed in seeds:
         train, test = train_test_split(
             everybody, test_size=0.5, random_state=seed, stratify=stratum
         )
         scores, choice = rank_half(trial.take(train), trial.take(test), seed, peers)
         judged = {name: _score(trial.take(test), score) for name, score in scores.items()}
+        for name, score in scores.items():
+            theirs = score_as_sklift(trial.take(test), score)
+            misses += [abs(judged[name][metric] - value) for metric, value in theirs.items()]
         splits.append(pd.DataFrame.from_dict(judged, orient="index"))
         choices.append({"seed": seed, **choice})
         halves.append((test, scores))
@@ -114,6 +117,7 @@ def run_arm(
         "customers": len(trial),
         "effect": float(trial.outcome[trial.treated].mean() - trial.outcome[~trial.treated].mean()),
         "scores": _summarise(splits),
+        "largest_difference_to_sklift": max(misses),
         "choices": choices,
         "gains": compare_with_rule(trial, halves, np.random.default_rng(TREES.seed), n_resamples),
     }

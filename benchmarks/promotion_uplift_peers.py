@@ -36,6 +36,21 @@ def make_peers(trees: Trees) -> tuple[dict[str, Peer], dict[str, str]]:
     return peers, versions
 
 
+def score_as_sklift(trial: Trial, score: np.ndarray) -> dict[str, float]:
+    """Return what scikit-uplift's own metrics say of a ranking, by our names; none without it."""
+    try:
+        metrics = importlib.import_module("sklift.metrics")
+    except ImportError:
+        return {}
+    given = trial.outcome, score, trial.treated.astype(int)
+    with _quiet():
+        return {
+            "qini": float(metrics.qini_auc_score(*given)),
+            "auuc": float(metrics.uplift_auc_score(*given)),
+            "uplift_at_30": float(metrics.uplift_at_k(*given, strategy="overall", k=0.3)),
+        }
+
+
 def _parameters(trees: Trees) -> dict[str, Any]:
     return {
         "n_estimators": trees.rounds,

@@ -58,6 +58,11 @@ def _write_arm(arm: Mapping[str, Any]) -> list[str]:
             f"({row['qini_sd']:.4f}) | {row['auuc']:.4f} | {row['uplift_at_30']:.4f} | "
             f"{gain['gain']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}] |"
         )
+    lines += [
+        "",
+        "Our Qini, AUUC and uplift differ from what scikit-uplift computes of the same rankings by "
+        f"at most {arm['largest_difference_to_sklift']:.0e}.",
+    ]
     return [*lines, "", _write_choices(arm), "", _write_ties(arm, gains)]
 
 
