@@ -39,6 +39,8 @@ PROBE = 500
 """Customers on whom the width of a box is tried."""
 COLUMNS, COLUMNS_LEARNING = 40_000, 20_000
 """Options that the linear programme may hold, of all customers and of a sample."""
+EACH = 12
+"""Options a customer that it may hold of a small audience."""
 SEVERAL = 2
 """What an option counts for whose customer may get several messages, and so has more rows."""
 STEPS = 12
@@ -190,7 +192,8 @@ def _choose_width(problem: _Problem, prices: Floats, shape: Floats) -> Floats:
     """Return the widest box of a shape for which the linear programme is small enough."""
     own = replace(problem.rules, most=problem.rules.most[problem.probe_rows])
     values, width = problem.probe, shape
-    allowed = problem.columns * len(values) / problem.source.n
+    n = problem.source.n
+    allowed = min(problem.columns, max(FEW, EACH * n)) * len(values) / n
     for _ in range(60):
         box = _make_box(problem.limits, prices, width)
         found = find_candidates(values, own.most, box, own)
