@@ -7,7 +7,7 @@ chosen within the first part, by the same split of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def measure(purchases: Purchases, rng: np.random.Generator, n_resamples: int) ->
     """Fit on the first part of every customer's purchases and score the rest."""
     train, test = purchases.split()
     half_life, chain = _fit_chain(train)
-    shares = {
+    shares: dict[str, Callable[[str], np.ndarray]] = {
         "population": lambda _: _share(0 * train.count(), train, 1.0),
         "raw histogram": lambda _: _share(train.count(), train, SMOOTHING),
         "singly shrunk": lambda target: _share(
@@ -69,12 +69,14 @@ def measure(purchases: Purchases, rng: np.random.Generator, n_resamples: int) ->
         ),
         "ours": lambda _: chain.share(_build_histories(train, half_life)),
     }
-    rows, gains = [], []
+    rows, gains, floors = [], [], {}
     for target, group in TARGETS.items():
         losses = {}
         for model, build in shares.items():
             found = _score(build(target), test, group)
             losses[model] = found.pop("losses")
+            if model == "ours":
+                floors[target] = _simulate_error(build(target), test, group, rng)
             rows.append({"target": target, "model": model, **found})
         gains += [
             {
@@ -102,6 +104,7 @@ def measure(purchases: Purchases, rng: np.random.Generator, n_resamples: int) ->
                 "kind_sharing",
             )
         },
+        "calibration_error_if_true": floors,
         "scores": rows,
         "gains": gains,
     }
@@ -194,6 +197,22 @@ def _score_calibration(said: np.ndarray, happened: np.ndarray) -> float:
     return float(np.abs(np.diff(gap[edges])).sum() / len(raw))
 
 
+def _simulate_error(
+    share: np.ndarray, test: Purchases, group: np.ndarray, rng: np.random.Generator
+) -> float | None:
+    """Return the mean calibration error over 20 draws in which the probabilities are the truth.
+
+    It is above 0 by chance alone. None for many small groups, where it is next to nothing.
+    """
+    n_groups = int(group.max()) + 1
+    if n_groups > 8:
+        return None
+    said = (share @ np.eye(n_groups)[group])[test.customer]
+    reached = said.cumsum(axis=1)[:, :-1]
+    draws = [(rng.random((len(said), 1)) > reached).sum(axis=1) for _ in range(20)]
+    return float(np.mean([_score_calibration(said, np.eye(n_groups)[drawn]) for drawn in draws]))
+
+
 def _bootstrap(
     differences: np.ndarray, test: Purchases, rng: np.random.Generator, n_resamples: int
 ) -> dict[str, float]:
@@ -241,6 +260,12 @@ def _describe_set(name: str, found: Mapping[str, Any]) -> list[str]:
         "| target | model | log-loss | top-1 | ECE | gain of ours |",
         "|---|---|---|---|---|---|",
     ]
+    chance = ", ".join(
+        f"{target} {floor:.4f}"
+        for target, floor in found["calibration_error_if_true"].items()
+        if floor is not None
+    )
+    lines.insert(1, f"Were ours the very truth, chance alone would make an ECE of: {chance}.")
     gains = {(row["target"], row["baseline"]): row for row in found["gains"]}
     for row in found["scores"]:
         gain = gains.get((row["target"], row["model"]))
