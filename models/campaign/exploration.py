@@ -70,7 +70,7 @@ def choose_explored(
     sd: np.ndarray,
     permitted: np.ndarray,
     *,
-    floor: float,
+    floor: float | np.ndarray,
     rng: np.random.Generator,
     draws: int = 200,
 ) -> Choice:
@@ -82,7 +82,7 @@ def choose_explored(
         Normal posterior of each option's value, prices already subtracted; sd >= 0. What stands at
         a forbidden option is not read.
     permitted : array of bool, shape (n, k)
-    floor : float
+    floor : float or array of shape (n,)
         Least probability of a permitted option, 0 to 1. Where it cannot be had by all, because
         their number times the floor exceeds 1, each gets the same.
     rng : numpy Generator
@@ -103,15 +103,16 @@ def choose_explored(
     ValueError
         If shapes differ, or a permitted option has no finite mean or a negative sd.
     """
-    if not 0.0 <= floor <= 1.0:
-        raise InvalidRequest(f"exploration: expected a floor from 0 to 1, got {floor:g}")
+    floors = np.broadcast_to(np.asarray(floor, dtype=np.float64), len(permitted))
+    if not ((floors >= 0.0) & (floors <= 1.0)).all():
+        raise InvalidRequest(f"exploration: expected a floor from 0 to 1, got {np.max(floors):g}")
     if draws < 1:
         raise InvalidRequest(f"exploration: expected 1 or more draws, got {draws}")
     _check_values(mean, sd, permitted)
     n, k = permitted.shape
     width = min(MOST_CANDIDATES, k)
     counts = permitted.sum(axis=1)
-    base = np.minimum(floor, 1.0 / np.maximum(counts, 1))
+    base = np.minimum(floors, 1.0 / np.maximum(counts, 1))
     rest = np.maximum(1.0 - counts * base, 0.0) * (counts > 0)
     candidates = np.zeros((n, width), dtype=np.int64)
     extra = np.zeros((n, width))

@@ -67,6 +67,11 @@ class ChannelChain:
         counted = np.asarray(own @ build_kernel(shape.bandwidth_hours, shape.day_sharing))
         return np.asarray((counted + strength * prior) / (_sums(own) + strength)[:, None])
 
+    def strength(self, histories: Histories, channel: str) -> np.ndarray:
+        """Return the events behind `spread`, shape (n,): own ones, and the prior's."""
+        own = _sums(histories.of_channel(channel))
+        return np.asarray(own + self.concentration[self.names.index(channel)])
+
     def part(self, histories: Histories, channel: str) -> np.ndarray:
         """Return the share of the channel in each customer's activity, shape (n,); 0 to 1."""
         prior = self.share[histories.codes_in(self.segment_names), self.names.index(channel)]

@@ -18,6 +18,7 @@ import pandas as pd
 from features.errors import ArtifactError
 from models.receptivity.activity_level import LevelChain, fit_level
 from models.receptivity.channels import ChannelChain, fit_channels
+from models.receptivity.doubt import multiply_doubts
 from models.receptivity.empirical_bayes import ShapeChain, fit_shape
 from models.receptivity.histories import Histories, Outcomes
 from models.receptivity.send_time_base import MODEL_FILE, SendTimeModel, to_probability
@@ -35,6 +36,8 @@ __all__ = [
 
 BOOSTER_FILE = "level.txt"
 ROWS_PER_THREAD = 20_000
+TINY_EVENTS = 1e-3
+"""Least events behind a level, so that its doubt is finite."""
 
 
 class EmpiricalBayes(SendTimeModel):
@@ -84,6 +87,18 @@ class EmpiricalBayes(SendTimeModel):
     def _predict_channel_raw(self, histories: Histories, channel: str) -> np.ndarray:
         level = self.predict_level(histories) * self.channels_.part(histories, channel)
         return to_probability(level, self.channels_.spread(histories, self.shape_, channel))
+
+    def _relative_variance(
+        self, histories: Histories, slots: np.ndarray, channel: str | None
+    ) -> np.ndarray:
+        events, _ = self.level_.posterior(histories)
+        if channel is None:
+            share, strength = self.shape_.share(histories), self.shape_.strength(histories)
+        else:
+            share = self.channels_.spread(histories, self.shape_, channel)
+            strength = self.channels_.strength(histories, channel)
+            events = np.maximum(events * self.channels_.part(histories, channel), TINY_EVENTS)
+        return multiply_doubts(events, np.take_along_axis(share, slots, axis=1), strength)
 
     def _to_json(self) -> dict[str, Any]:
         return {

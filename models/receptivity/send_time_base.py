@@ -26,6 +26,7 @@ from features.errors import NotEnoughData
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.calibration import IDENTITY, Calibration, fit_calibration
 from models.receptivity.counts import columns_of
+from models.receptivity.doubt import bound_probability
 from models.receptivity.evidence import describe_evidence
 from models.receptivity.histories import Histories, Outcomes
 
@@ -139,6 +140,47 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
             else:
                 yield self.calibration_.predict(self._predict_raw(part))
 
+    def predict_interval(
+        self,
+        histories: Histories,
+        slots: np.ndarray,
+        *,
+        channel: str | None = None,
+        level: float = 0.9,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return bounds between which the probability of some slots lies with `level`.
+
+        The doubt is that of the model's posterior, see `models.receptivity.doubt`; a model without
+        one, as the baselines are, has none.
+
+        Parameters
+        ----------
+        histories : Histories
+            n customers.
+        slots : array of int64, shape (n, k)
+            Which slots of each customer.
+        channel : str, optional
+            As for `predict_channel`; any channel by default.
+        level : float
+            Within (0, 1).
+
+        Returns
+        -------
+        low, high : arrays of float64, shape (n, k)
+        """
+        check_is_fitted(self)
+        own = channel if channel in self.channels else None
+        calibration = self.calibration_ if own is None else self.channel_calibrations_[own]
+        raw = (
+            self._predict_raw(histories)
+            if own is None
+            else self._predict_channel_raw(histories, own)
+        )
+        variance = self._relative_variance(histories, slots, own)
+        at_slots = np.take_along_axis(raw, slots, axis=1)
+        low, high = bound_probability(at_slots, variance, level=level)
+        return calibration.predict(low), calibration.predict(high)
+
     def explain(self, histories: Histories, *, segment_word: str = "region") -> pd.DataFrame:
         """Return what each customer's hours rest on, by `models.receptivity.evidence`."""
         check_is_fitted(self)
@@ -182,6 +224,15 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
 
     def _predict_channel_raw(self, histories: Histories, channel: str) -> np.ndarray:
         raise NotImplementedError(f"{self.name} does not tell {channel} from other channels")
+
+    def _relative_variance(
+        self,
+        histories: Histories,  # noqa: ARG002
+        slots: np.ndarray,
+        channel: str | None,  # noqa: ARG002
+    ) -> np.ndarray:
+        """Return the relative variance of the rate in some slots, shape (n, k)."""
+        return np.zeros(slots.shape)
 
     @abstractmethod
     def _to_json(self) -> dict[str, Any]: ...
