@@ -11,8 +11,9 @@ import numpy as np
 from scipy import sparse
 
 from models.receptivity.empirical_bayes import build_kernel
-from models.response.context import ResponseContext, SentTouches
+from models.response.context import ResponseContext
 from models.response.message_counts import ChannelCounts, MessageCounts
+from models.response.sent_touches import SentTouches
 
 SLOTS = np.arange(168)
 RATES = {"email": 0.06, "push": 0.12}

@@ -12,12 +12,13 @@ from sklearn.exceptions import NotFittedError
 from features.errors import ArtifactError, MissingColumn, NotEnoughData, UnknownName
 from models.receptivity.histories import Histories
 from models.response.answer_reasons import PARTS
-from models.response.context import ResponseContext, SentTouches
+from models.response.context import ResponseContext
 from models.response.message_counts import MessageCounts
 from models.response.response import MODELS, EBResponse, load_response
 from models.response.response_base import MODEL_FILE
 from models.response.response_chain import log_activity
 from models.response.response_design import DesignNames
+from models.response.sent_touches import SentTouches
 from models.response.step_tables import tabulate_steps
 from tests.response_world import POWER, make_world
 

@@ -7,6 +7,8 @@ import pytest
 
 from features.progress import Silent
 from features.project import load_project
+from models.receptivity.histories import Histories
+from models.receptivity.send_time import EmpiricalBayes
 from models.response.response import MODELS, load_response
 from tests.activity_tables import write_tables
 from training.promotion.plan import plan_folds
@@ -165,6 +167,28 @@ def test_the_published_model_is_the_one_that_was_asked_for(shop):
     assert fitted.model.channels == ("email",)
     assert fitted.configuration["model"] == "empirical_bayes"
     assert load_response(fitted.model.to_files()).to_files() == fitted.model.to_files()
+
+
+def test_customers_to_send_to_are_scored_by_what_is_known_then(shop, tables):
+    plan = make_plan()
+    fitted = fit_response(shop, plan, OPTIONS, Silent(), model="global_hour")
+    histories, outcomes = shop.read_slice(plan.final.calibration, plan.n_weeks)
+    receptivity = EmpiricalBayes(half_life_days=60.0).fit(histories, outcomes)
+    everybody = Histories.from_table(shop.read_profiles(plan.final.test))
+    context = TouchReader(shop, OPTIONS).read_context(
+        everybody, plan.final.test, receptivity, fitted.model.channels, discount=0.1
+    )
+    assert fitted.model.predict(context, "email").shape == (len(everybody), 168)
+    last = plan.final.test
+    row = 7
+    own = [t for t in tables["touches"] if t["customer_id"] == context.customer_id[row]]
+    assert context.fatigue[row, 2] == sum(t["sent_at"] >= last - 30 * DAY for t in own)
+    email = [t for t in own if t["channel"] == "email"]
+    assert context.channel_fatigue[row, 0] == sum(t["sent_at"] >= last - 7 * DAY for t in email)
+    ripe = [t for t in email if t["sent_at"] <= last - 7 * DAY]
+    assert context.messages.of("email").n_sent[[row]].sum() == len(ripe)
+    assert (context.discount == 0.1).all()
+    assert context.level_names[-1] == "receptivity_level"
 
 
 def test_nothing_after_the_test_cut_off_moves_a_model(tmp_path, tables, backtest):

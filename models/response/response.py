@@ -8,11 +8,12 @@ from collections.abc import Mapping
 import lightgbm as lgb
 
 from features.errors import ArtifactError
-from models.response.context import ResponseContext, SentTouches
+from models.response.context import ResponseContext
 from models.response.response_base import MODEL_FILE, ResponseModel
 from models.response.response_baselines import GlobalHour
 from models.response.response_boosting import LightGBMResponse
 from models.response.response_eb import EBResponse
+from models.response.sent_touches import SentTouches
 
 __all__ = [
     "MODELS",

@@ -23,8 +23,9 @@ from features.errors import NotEnoughData, UnknownName
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.calibration import IDENTITY, Calibration, fit_calibration
 from models.response.answer_reasons import describe_answers
-from models.response.context import CHUNK_ROWS, ResponseContext, SentTouches
+from models.response.context import CHUNK_ROWS, ResponseContext
 from models.response.send_time_propensity import N_BLOCKS
+from models.response.sent_touches import SentTouches
 
 MODEL_FILE = "response.json"
 MAX_VARIANCE = 2.0

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from features.schema import SLOTS_PER_WEEK
-from models.response.context import ResponseContext, SentTouches
+from models.response.context import ResponseContext
 from models.response.response_base import ResponseModel
+from models.response.sent_touches import SentTouches
 
 HOUR_FILE = "hours.json"
 PSEUDO_TOUCHES = 200.0

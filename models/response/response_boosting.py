@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.special import expit
 
 from features.errors import MissingColumn
-from models.response.context import ResponseContext, SentTouches
+from models.response.context import ResponseContext
 from models.response.response_chain import ResponseParts
 from models.response.response_design import (
     GROUPS,
@@ -23,6 +23,7 @@ from models.response.response_design import (
 )
 from models.response.response_eb import EBResponse
 from models.response.response_fit import refresh_lifts
+from models.response.sent_touches import SentTouches
 from models.response.step_tables import StepTable, tabulate_steps
 
 DESIGN_FILE = "design.json"

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from models.response.context import ResponseContext, SentTouches
+from models.response.context import ResponseContext
 from models.response.hazard import TimeToOpen, fit_time_to_open
 from models.response.response_base import ResponseModel
 from models.response.response_chain import ResponseChain
 from models.response.response_fit import fit_response_chain, refresh_lifts
+from models.response.sent_touches import SentTouches
 
 DELAY_FILE = "time_to_open.json"
 

@@ -16,8 +16,9 @@ from scipy.special import expit
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.empirical_bayes import build_kernel
 from models.receptivity.fitting import maximise_posterior
-from models.response.context import ResponseContext, SentTouches
+from models.response.context import ResponseContext
 from models.response.response_chain import ResponseChain, Strengths, log_activity
+from models.response.sent_touches import SentTouches
 
 PRIOR = np.array(
     [

@@ -18,7 +18,7 @@ from training.response.scores import (
     build_touch_scores,
     score_touch_log_loss,
 )
-from training.response.windows import activity_by_block
+from training.response.weights import activity_by_block
 
 RECEPTIVITY = "receptivity"
 

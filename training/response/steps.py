@@ -27,7 +27,8 @@ from training.response.backtest import (
     summarise_response,
 )
 from training.response.options import ResponseOptions
-from training.response.windows import TouchReader, weigh_windows
+from training.response.weights import weigh_windows
+from training.response.windows import TouchReader
 
 __all__ = ["FittedResponse", "ResponseBacktest", "ResponseOptions", "backtest_response",
            "fit_response", "make_response_models"]  # fmt: skip

@@ -17,14 +17,9 @@ from features.messages.touch_rows import build_touch_rows
 from features.schema import TOUCHES
 from models.receptivity.histories import Histories
 from models.receptivity.send_time import EmpiricalBayes
-from models.response.context import ResponseContext, SentTouches
+from models.response.context import ResponseContext
 from models.response.message_counts import MessageCounts
-from models.response.send_time_propensity import (
-    SendWeights,
-    build_send_context,
-    estimate_propensity,
-    weigh_sends,
-)
+from models.response.sent_touches import SentTouches
 from training.promotion.slices import SliceReader
 from training.response.options import ResponseOptions
 
@@ -224,65 +219,6 @@ class TouchReader:
         known_ones = profiles.set_index("customer_id").reindex(customers)
         histories = Histories.from_table(known_ones.rename_axis("customer_id").reset_index())
         return TouchWindow(rows, histories, self._read_messages(histories, start, channels))
-
-
-def weigh_windows(
-    windows: Sequence[SentTouches], rows: Sequence[pd.DataFrame], options: ResponseOptions
-) -> tuple[list[np.ndarray], SendWeights]:
-    """Weigh the touches of several windows by when their sender chose to send.
-
-    Returns
-    -------
-    weights : list of arrays
-        One per window, shape (m,).
-    whole : SendWeights
-        Of all windows together.
-    """
-    table = pd.concat(rows, ignore_index=True)
-    block = np.concatenate([window.block for window in windows])
-    logged = np.concatenate([window.propensity for window in windows])
-    estimated = np.full((len(block), 8), 1 / 8)
-    if not (logged > 0).all():
-        customer = pd.factorize(table["customer_id"])[0]
-        activity = np.concatenate([_by_block(window) for window in windows])
-        segment = np.concatenate([_segments(window) for window in windows])
-        context = build_send_context(
-            block,
-            customer,
-            table["sent_at"].to_numpy().astype(np.int64),
-            activity,
-            pd.factorize(segment, sort=True)[0],
-            pd.factorize(table["channel"], sort=True)[0],
-            pd.factorize(table["promotion_id"], sort=True)[0],
-            table["slot"].to_numpy() // 24,
-            table["touches_7d"].to_numpy(dtype=np.float64),
-        )
-        estimated = estimate_propensity(
-            block, context, customer, threads=options.threads, seed=options.seed
-        )
-    whole = weigh_sends(block, logged, estimated)
-    ends = np.cumsum([len(window) for window in windows])
-    return np.split(whole.weight, ends[:-1]), whole
-
-
-def activity_by_block(touches: SentTouches) -> np.ndarray:
-    """Return how busy each touch's customer is in every block of the day it was sent on, (m, 8).
-
-    1 is as busy as in an average hour of their week.
-    """
-    week = touches.context.share[touches.row].reshape(len(touches), 7, 8, 3).mean(axis=3)
-    return np.asarray(168 * week[np.arange(len(touches)), touches.slot // 24])
-
-
-def _by_block(touches: SentTouches) -> np.ndarray:
-    """Return the share of activity in each block of the day, over the week, shape (m, 8)."""
-    week = touches.context.share.reshape(-1, 7, 8, 3).sum(axis=(1, 3))
-    return np.asarray(week[touches.row])
-
-
-def _segments(touches: SentTouches) -> np.ndarray:
-    names = np.array([*touches.context.segment_names, ""], dtype=object)
-    return np.asarray(names[touches.context.segment_codes[touches.row]])
 
 
 def _limit(rows: pd.DataFrame, most: int) -> pd.DataFrame:
