@@ -73,11 +73,21 @@ def test_weights_by_hand():
     block = np.array([0, 0, 1, 1, 1])
     logged = np.array([0.5, 0.1, np.nan, 0.0, 1.5])
     estimated = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5], [0.8, 0.2]])
-    found = weigh_sends(block, logged, estimated, clip=(0.1, 1.5))
-    raw = np.array([1 / 3, 1.5, 2 / 3, 2 / 3, 1.5])
+    found = weigh_sends(block, logged, estimated, clips=(1.5,))
+    raw = np.array([2 / 3, 1.5, 2 / 3, 2 / 3, 1.5])
     assert found.weight == pytest.approx(raw / raw.mean())
     assert found.effective_rows == pytest.approx(raw.sum() ** 2 / (raw**2).sum())
     assert found.logged_share == 0.4
+
+
+def test_weights_are_clipped_until_enough_is_left():
+    # one weight of nearly 100 among 99 next to nothing: as telling as one touch, until clipped
+    block, logged = np.zeros(100, int), np.append(np.full(99, 0.9), 1e-4)
+    found = weigh_sends(block, logged, np.full((100, 2), 0.5))
+    assert found.effective_rows >= 50
+    assert found.weight[-1] == found.weight.max() > 3 * found.weight[0]
+    wide = weigh_sends(block, logged, np.full((100, 2), 0.5), clips=(1e9,))
+    assert wide.effective_rows < 1.1
 
 
 def test_weights_undo_the_senders_choice():

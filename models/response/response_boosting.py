@@ -13,11 +13,11 @@ from scipy.special import expit
 
 from features.errors import MissingColumn
 from models.response.context import ResponseContext
+from models.response.forward_hours import build_ahead
 from models.response.response_chain import ResponseParts
 from models.response.response_design import (
     GROUPS,
     DesignNames,
-    build_ahead,
     build_by_slot,
     build_once,
 )

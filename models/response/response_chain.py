@@ -6,11 +6,12 @@ The rate of answers to a message is
 
 and what is learned of each factor is a ratio: answers seen over answers *expected* of the messages
 that were sent, under all factors above it. So an hour is never good because much was sent in it,
-and never because good customers were sent to in it. Every ratio is a gamma-Poisson posterior mean,
-(answers + strength) / (expected + strength): the level goes from everybody, to the customer over
-all channels, to the customer in the channel; the lift of a slot from everybody, to the segment, to
-the customer. A message speaks for the hours around it and for the same hour of other days, as in
-`models.receptivity.empirical_bayes`.
+and never because good customers were sent to in it. Activity is that of the slot and of the hours
+after it, as a message waits until the customer looks. Every ratio is a gamma-Poisson posterior
+mean, (answers + strength) / (expected + strength): the level goes from everybody, to the customer
+over all channels, to the customer in the channel; the lift of a slot from everybody, to the
+segment, to the customer. A message speaks for the hours around it and for the same hour of other
+days, as in `models.receptivity.empirical_bayes`.
 
 References
 ----------
@@ -32,6 +33,7 @@ from scipy import sparse
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.empirical_bayes import build_kernel
 from models.response.context import ResponseContext
+from models.response.forward_hours import mix_ahead
 
 CHAIN_FILE, LIFT_FILE, SEGMENT_FILE = "chain.json", "lifts.npy", "segment_lifts.npy"
 LARGEST_LOG_ACTIVITY = 4.0
@@ -49,6 +51,8 @@ class Strengths:
     global_lift, segment_lift, customer_lift : float
         Strength above the lift of a slot: everybody's, a segment's and a customer's, in expected
         answers after smoothing.
+    ahead_short, ahead_long : float
+        Which part of activity is that of the next hours; see `mix_ahead`.
     activity_power : float
         How strongly answers follow activity: 0 not at all, 1 in proportion.
     bandwidth_hours, day_sharing : float
@@ -63,6 +67,8 @@ class Strengths:
     activity_power: float
     bandwidth_hours: float
     day_sharing: float
+    ahead_short: float
+    ahead_long: float
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class ResponseParts:
     level_variance : array of shape (n,)
         Variance of the level over its square.
     activity : array of shape (n, 168)
-        log(168 × share): how much busier than even the customer is by receptivity.
+        log(168 × share): how much busier than even the customer is then and soon after.
     lift : array of shape (n, 168)
         log of global × segment × own lift.
     hour_variance : array of shape (n, 168)
@@ -123,7 +129,7 @@ class ResponseChain:
     def parts(self, context: ResponseContext, channel: str) -> ResponseParts:
         """Return the factors of every customer in a channel that the chain knows."""
         code, with_ = self.channels.index(channel), self.strengths
-        activity = log_activity(context.share)
+        activity = log_activity(context.share @ mix_ahead(with_.ahead_short, with_.ahead_long))
         any_level, any_answers = self._any_level(context, activity)
         counts = context.messages.of(channel)
         expected, above = self._expected(context, activity, channel), with_.channel_level

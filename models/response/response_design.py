@@ -7,15 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.messages.touch_rows import CHANNEL_FATIGUE, FATIGUE
-from features.schema import SLOTS_PER_WEEK
 from models.response.context import ResponseContext
 from models.response.response_chain import ResponseParts
 
 LEVEL = ("channel", "log_level", "log_any_level")
 OFFER = ("discount",)
 BY_SLOT = ("activity", "activity_ahead", "responses")
-"""Log of how busy the customer is in the slot, and in the hours in which the message would be
-opened; log lift of the response chain."""
+"""Log of how busy the customer is as the chain has it, and in the hours in which the message
+would be opened; log lift of the response chain."""
 RISING = ("log_level", "log_any_level", *BY_SLOT)
 """More of each of these can only raise the score."""
 
@@ -102,26 +101,6 @@ def build_by_slot(parts: ResponseParts, ahead: np.ndarray) -> tuple[np.ndarray, 
     ----------
     parts : ResponseParts
     ahead : array of shape (168, 168)
-        From `build_ahead`.
+        From `models.response.forward_hours.build_ahead`.
     """
     return parts.activity, np.log(np.exp(parts.activity) @ ahead), parts.lift
-
-
-def build_ahead(weights: np.ndarray) -> np.ndarray:
-    """Return the matrix that averages a week over the hours after each slot.
-
-    Parameters
-    ----------
-    weights : array of shape (k,)
-        Share of each hour after the send, k <= 168; sums to 1.
-
-    Examples
-    --------
-    >>> build_ahead(np.array([0.75, 0.25]))[[0, 1, 2, 0], [167, 0, 0, 0]].tolist()
-    [0.25, 0.25, 0.0, 0.75]
-    """
-    slots = np.arange(SLOTS_PER_WEEK)
-    apart = (slots[:, None] - slots[None, :]) % SLOTS_PER_WEEK
-    padded = np.zeros(SLOTS_PER_WEEK)
-    padded[: len(weights)] = weights
-    return np.asarray(padded[apart])

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.empirical_bayes import build_kernel
 from models.receptivity.fitting import maximise_posterior
 from models.response.context import ResponseContext
+from models.response.forward_hours import KERNELS
 from models.response.response_chain import ResponseChain, Strengths, log_activity
 from models.response.sent_touches import SentTouches
 
@@ -24,15 +25,20 @@ PRIOR = np.array(
     [
         [np.log(1.0), 1.5],  # any_level
         [np.log(1.0), 1.5],  # channel_level
-        [np.log(1.0), 2.0],  # global_lift
-        [np.log(2.0), 2.0],  # segment_lift
-        [np.log(1.0), 1.5],  # customer_lift
+        [np.log(30.0), 1.5],  # global_lift
+        [np.log(30.0), 1.5],  # segment_lift
+        [np.log(5.0), 1.5],  # customer_lift
         [np.log(0.7), 0.7],  # activity_power
         [np.log(1.5), 0.5],  # bandwidth_hours
         [0.8, 1.0],  # day_sharing, of its logit
+        [-1.0, 1.5],  # ahead_short, of its log odds to the hour itself
+        [-1.0, 1.5],  # ahead_long, too
     ]
 )
-"""Centre and deviation of the log-normal priors, in the order of `Strengths`."""
+"""Centre and deviation of the normal priors, of logarithms unless said, as in `Strengths`.
+
+The lifts start strongly shrunk: without evidence of their own, hours are those of receptivity.
+"""
 GRAIN = np.array([0.5, 50.0])
 """A grain of prior answers and messages, so that a silent channel has a rate above zero."""
 MAX_FIT_TOUCHES = 10_000
@@ -46,8 +52,10 @@ class Counts:
     Attributes
     ----------
     row, channel, slot : arrays of int64, shape (k,)
-    sent, answered, activity : arrays of float64, shape (k,)
-        `activity` is the customer's log activity in the slot.
+    sent, answered : arrays of float64, shape (k,)
+    shares : array of float64, shape (k, 3)
+        The customer's share of activity in the slot, and over the hours after it by either kernel
+        of `models.response.forward_hours`.
     segment : array of int64, shape (n,)
         Of each customer, in the names of the chain; the last = none.
     n_channels, n_segments : int
@@ -59,7 +67,7 @@ class Counts:
     slot: np.ndarray
     sent: np.ndarray
     answered: np.ndarray
-    activity: np.ndarray
+    shares: np.ndarray
     segment: np.ndarray
     n_channels: int
     n_segments: int
@@ -88,7 +96,7 @@ class Window:
     slot: np.ndarray
     is_engaged: np.ndarray
     weight: np.ndarray
-    activity: np.ndarray
+    shares: np.ndarray
     line: np.ndarray
     of_touch: np.ndarray
 
@@ -136,7 +144,7 @@ def read_lifts(counts: Counts, strengths: Strengths, rate: np.ndarray) -> Lifts:
     shape = (counts.n_channels, counts.n_segments + 1, SLOTS_PER_WEEK)
     kernel = build_kernel(strengths.bandwidth_hours, strengths.day_sharing)
     expected = rate[counts.channel] * counts.sent
-    expected = expected * np.exp(strengths.activity_power * counts.activity)
+    expected = expected * _follow(counts.shares, strengths)
     # a first level without lifts, so that good customers make no hour good
     first = _read_levels(counts, expected, strengths)[counts.row, counts.channel]
     of_slot = counts.channel * SLOTS_PER_WEEK + counts.slot
@@ -182,7 +190,7 @@ def _log_likelihood(window: Window, strengths: Strengths, rate: np.ndarray) -> f
     seen = np.bincount(window.of_touch, counts.answered[window.line] * near, n)
     foreseen = np.bincount(window.of_touch, lifts.expected[window.line] * near, n)
     mean = rate[window.channel] * lifts.level[window.row, window.channel]
-    mean = mean * np.exp(strengths.activity_power * window.activity)
+    mean = mean * _follow(window.shares, strengths)
     mean = mean * lifts.lift[window.channel, window.slot]
     segment = counts.segment[window.row]
     mean = mean * lifts.segment_lift[window.channel, segment, window.slot]
@@ -193,20 +201,35 @@ def _log_likelihood(window: Window, strengths: Strengths, rate: np.ndarray) -> f
 
 def _fit_rate(windows: Sequence[Window], strengths: Strengths) -> np.ndarray:
     """Return answers per message and channel, with activity taken into account, shape (c,)."""
-    counts, power = windows[-1].counts, strengths.activity_power
+    counts = windows[-1].counts
     n = counts.n_channels
     answered = GRAIN[0] + np.bincount(counts.channel, counts.answered, n)
-    sent = GRAIN[1] + np.bincount(counts.channel, counts.sent * np.exp(power * counts.activity), n)
+    sent = GRAIN[1] + np.bincount(
+        counts.channel, counts.sent * _follow(counts.shares, strengths), n
+    )
     for window in windows:
         answered += np.bincount(window.channel, window.weight * window.is_engaged, n)
-        sent += np.bincount(window.channel, window.weight * np.exp(power * window.activity), n)
+        sent += np.bincount(window.channel, window.weight * _follow(window.shares, strengths), n)
     return np.asarray(answered / sent)
+
+
+def _follow(shares: np.ndarray, strengths: Strengths) -> np.ndarray:
+    """Return the factor that activity gives to the rate, shape (k,)."""
+    short, long = strengths.ahead_short, strengths.ahead_long
+    mixed = shares @ np.array([1 - short - long, short, long])
+    return np.asarray(np.exp(strengths.activity_power * log_activity(mixed)))
 
 
 def _to_strengths(point: np.ndarray) -> Strengths:
     names = [field.name for field in fields(Strengths)]
-    values = [*np.exp(point[:-1]).tolist(), float(expit(point[-1]))]
+    parts = softmax(np.append(0.0, point[8:]))[1:]
+    values = [*np.exp(point[:7]).tolist(), float(expit(point[7])), *parts.tolist()]
     return Strengths(**dict(zip(names, values, strict=True)))
+
+
+def _share_ahead(context: ResponseContext, row: np.ndarray, slot: np.ndarray) -> np.ndarray:
+    weeks = (context.share, *(context.share @ kernel for kernel in KERNELS))
+    return np.column_stack([week[row, slot] for week in weeks])
 
 
 def _count(
@@ -234,7 +257,7 @@ def _count(
         slot=slot,
         sent=sent_[order],
         answered=answered_[order],
-        activity=log_activity(context.share[row, slot]),
+        shares=_share_ahead(context, row, slot),
         segment=context.codes_in(segments) % (len(segments) + 1),
         n_channels=len(channels),
         n_segments=len(segments),
@@ -264,7 +287,7 @@ def _flatten(
         slot=touches.slot,
         is_engaged=touches.is_engaged,
         weight=weight[known],
-        activity=log_activity(window.context.share[touches.row, touches.slot]),
+        shares=_share_ahead(window.context, touches.row, touches.slot),
         line=np.arange(len(of_touch)) - before + first[of_touch],
         of_touch=of_touch,
     )

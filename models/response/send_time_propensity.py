@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import lightgbm as lgb
@@ -25,7 +26,10 @@ FLOOR = 0.005
 """No block is less likely than this: a sender is never that predictable."""
 MIN_ROWS = 400
 """With fewer touches than this everybody gets the marginal propensities."""
-CLIP = (0.1, 10.0)
+CLIPS = tuple(np.geomspace(10.0, 1.0, 21).tolist())
+"""Bounds of a weight that are tried, widest first: from 1 / c to c."""
+MIN_EFFECTIVE_SHARE = 0.5
+"""Weights are clipped until touches tell at least as much as this share of them at random."""
 
 
 def estimate_propensity(
@@ -154,7 +158,7 @@ def weigh_sends(
     logged: np.ndarray,
     estimated: np.ndarray,
     *,
-    clip: tuple[float, float] = CLIP,
+    clips: Sequence[float] = CLIPS,
 ) -> SendWeights:
     """Weigh touches by one over the probability of when they were sent, stabilised.
 
@@ -169,8 +173,9 @@ def weigh_sends(
         Logged probability of the send time; NaN, 0 and what is above 1 = not logged.
     estimated : array of shape (m, n_blocks)
         From `estimate_propensity`; used where none was logged.
-    clip : tuple of float
-        Bounds of a weight before all are scaled to mean 1.
+    clips : sequence of float
+        Bounds c of a weight, from 1 / c to c, before all are scaled to mean 1, widest first: the
+        first is taken that leaves an effective share of `MIN_EFFECTIVE_SHARE`, else the last.
     """
     if len(block) == 0:
         return SendWeights(np.zeros(0), 0.0, 0.0)
@@ -178,10 +183,13 @@ def weigh_sends(
     inverse = 1 / np.where(is_logged, logged, estimated[np.arange(len(block)), block])
     group = 2 * block + is_logged
     mean = np.bincount(group, inverse) / np.maximum(np.bincount(group), 1)
-    weight = np.clip(inverse / mean[group], *clip)
-    weight = weight / weight.mean()
-    effective = float(weight.sum() ** 2 / (weight**2).sum())
-    return SendWeights(weight, effective, float(is_logged.mean()))
+    raw, weight, effective = inverse / mean[group], inverse, 0.0
+    for bound in clips:
+        weight = np.clip(raw, 1 / bound, bound)
+        effective = float(weight.sum() ** 2 / (weight**2).sum())
+        if effective >= MIN_EFFECTIVE_SHARE * len(block):
+            break
+    return SendWeights(weight / weight.mean(), effective, float(is_logged.mean()))
 
 
 def _marginal(block: np.ndarray, n_blocks: int) -> np.ndarray:

@@ -18,24 +18,11 @@ from features.schema import TOUCHES
 from models.receptivity.histories import Histories
 from models.receptivity.send_time import EmpiricalBayes
 from models.response.context import ResponseContext
+from models.response.customer_context import build_context
 from models.response.message_counts import MessageCounts
 from models.response.sent_touches import SentTouches
 from training.promotion.slices import SliceReader
 from training.response.options import ResponseOptions
-
-LEVEL_FEATURES = (
-    "order_recency_days",
-    "active_recency_days",
-    "tenure_days",
-    "orders_30d",
-    "orders_90d",
-    "orders_365d",
-    "active_weeks_91d",
-    "basket_value_365d",
-    "active_count",
-)
-"""Level features that are read where the customer table holds them."""
-
 
 @dataclass(frozen=True)
 class LearnableChannels:
@@ -73,39 +60,6 @@ class TouchWindow:
         """Return the touches with how their customers' activity spreads over the week."""
         context = build_context(self.histories, receptivity, self.messages)
         return SentTouches.from_rows(self.rows, context)
-
-
-def build_context(
-    histories: Histories,
-    receptivity: EmpiricalBayes,
-    messages: MessageCounts,
-    *,
-    fatigue: pd.DataFrame | None = None,
-    discount: float | np.ndarray = np.nan,
-) -> ResponseContext:
-    """Put together what response models are fitted with, for training and for scoring alike.
-
-    Parameters
-    ----------
-    histories : Histories
-        n customers as of a cut-off.
-    receptivity : EmpiricalBayes
-        Fitted; LightGBM's send-time model is one, too.
-    messages : MessageCounts
-        Of the same customers.
-    fatigue, discount
-        See `ResponseContext.build`.
-    """
-    return ResponseContext.build(
-        histories,
-        receptivity.shape_.share(histories),
-        messages,
-        share_events=receptivity.shape_.strength(histories),
-        fatigue=fatigue,
-        discount=discount,
-        level_names=tuple(name for name in LEVEL_FEATURES if name in histories.level_names),
-        receptivity_level=receptivity.level_.level(histories),
-    )
 
 
 class TouchReader:
