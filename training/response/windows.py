@@ -24,6 +24,7 @@ from models.response.sent_touches import SentTouches
 from training.promotion.slices import SliceReader
 from training.response.options import ResponseOptions
 
+
 @dataclass(frozen=True)
 class LearnableChannels:
     """Channels whose hours touches can teach, and what was found wrong with touches.
