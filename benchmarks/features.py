@@ -79,10 +79,10 @@ def with_pandas(workspace: Workspace) -> Build:
     """Build with pandas, which reads the events once for all cut-offs."""
     from benchmarks.features_pandas import read_stream, write_features
 
-    stream, ids = read_stream(workspace.tables, TIME_ZONE)
+    stream, ids = read_stream(workspace.tables)
 
     def build(as_of: datetime, path: Path) -> int:
-        return write_features(stream, ids, workspace.tables, as_of, path, HALF_LIFE_DAYS)
+        return write_features(stream, ids, workspace.tables, as_of, path, TIME_ZONE, HALF_LIFE_DAYS)
 
     return build
 
@@ -166,9 +166,10 @@ def _differs(name: str, kind: str) -> str:
     if not kind.startswith("STRUCT"):
         return f"a.{name} IS DISTINCT FROM b.{name}"
     pairs = f"list_zip(a.{name}, b.{name})"
-    key = "slot" if "slot" in kind else "category_id"
+    key = kind.removeprefix("STRUCT(").split()[0]  # such as STRUCT(slot INTEGER, weight DOUBLE)[]
     far = f"p[1].{key} IS DISTINCT FROM p[2].{key} OR abs(p[1].weight - p[2].weight) > 1e-9"
-    return f"len(list_filter({pairs}, lambda p: {far})) > 0 OR len(a.{name}) <> len(b.{name})"
+    uneven = f"len(a.{name}) IS DISTINCT FROM len(b.{name})"
+    return f"len(list_filter({pairs}, lambda p: {far})) > 0 OR {uneven}"
 
 
 def write_results(results: list[dict[str, Any]], command: str) -> bool:

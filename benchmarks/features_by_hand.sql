@@ -1,6 +1,7 @@
--- The customer features of features/customers.py as an engineer would write them for DuckDB by hand:
--- one query per cut-off. Placeholders: {tables}, {as_of}, {time_zone}, {half_life_days}; windows
--- end at the midnight {as_of}.
+-- The customer features of features/customer/customers.py as an engineer would write them for DuckDB
+-- by hand: one query per cut-off. Placeholders: {tables}, {as_of}, {time_zone}, {half_life_days};
+-- windows end at the midnight {as_of}. The generated tables have no regions, so no time zone is
+-- learned from one.
 WITH stream AS NOT MATERIALIZED (  -- reading it five times is faster here than keeping it
   SELECT event_id, customer_id, occurred_at, channel, type, region_id, product_id, quantity, value
   FROM '{tables}/events.parquet' WHERE occurred_at < TIMESTAMP '{as_of}'
@@ -17,7 +18,7 @@ WITH stream AS NOT MATERIALIZED (  -- reading it five times is faster here than 
 ), totals AS (
   SELECT customer_id,
     max(occurred_at) FILTER (type = 'order') AS last_order_at,
-    max(occurred_at) FILTER (type IN ('order', 'open', 'click')) AS last_active_at,
+    max(occurred_at) FILTER (type NOT IN ('touch', 'item', 'redemption', 'open', 'click')) AS last_active_at,
     max(occurred_at) FILTER (type = 'touch') AS last_touch_at,
     min(occurred_at) AS first_at,
     count(*) FILTER (type = 'order' AND occurred_at >= TIMESTAMP '{as_of}' - INTERVAL 7 DAY) AS orders_7d,
@@ -56,26 +57,54 @@ WITH stream AS NOT MATERIALIZED (  -- reading it five times is faster here than 
     count(*) FILTER (type = 'redemption' AND occurred_at >= TIMESTAMP '{as_of}' - INTERVAL 30 DAY) AS redemptions_30d,
     count(*) FILTER (type = 'redemption' AND occurred_at >= TIMESTAMP '{as_of}' - INTERVAL 90 DAY) AS redemptions_90d,
     count(*) FILTER (type = 'redemption' AND occurred_at >= TIMESTAMP '{as_of}' - INTERVAL 365 DAY) AS redemptions_365d,
-    count(*) FILTER (type IN ('order', 'open', 'click')) AS active_count,
+    count(*) FILTER (type NOT IN ('touch', 'item', 'redemption', 'open', 'click')) AS active_count,
     bit_or(1::BIGINT << least(date_diff('day', occurred_at, TIMESTAMP '{as_of}' - INTERVAL 1 MICROSECOND) // 7, 62))
-      FILTER (type IN ('order', 'open', 'click')) AS weeks
+      FILTER (type NOT IN ('touch', 'item', 'redemption', 'open', 'click')) AS weeks
   FROM stream GROUP BY customer_id
-), slot_weights AS (
-  SELECT customer_id,
-    24 * (isodow(local_at) - 1) + hour(local_at) AS slot,
+), stated AS (
+  SELECT customer_id, region_id, consent, coalesce(time_zone_source, 'stated') AS time_zone_source,
+    if(coalesce(time_zone_source, 'stated') = 'project', NULL, time_zone) AS time_zone
+  FROM '{tables}/customers.parquet'
+), devices AS (
+  SELECT customer_id, arg_max(device_time_zone, (occurred_at, event_id)) AS time_zone
+  FROM '{tables}/events.parquet'
+  WHERE occurred_at < TIMESTAMP '{as_of}' AND device_time_zone IS NOT NULL
+  GROUP BY customer_id
+), cells AS (  -- what customers do by themselves, once for its three histograms
+  SELECT customer_id, slot,
+    168 * CASE channel WHEN 'web' THEN 0 WHEN 'app' THEN 1 WHEN 'store' THEN 2 WHEN 'email' THEN 3
+      WHEN 'sms' THEN 4 WHEN 'push' THEN 5 WHEN 'social' THEN 6 WHEN 'service' THEN 7
+      WHEN 'mail' THEN 8 END + slot AS channel_slot,
     sum(power(2.0::DOUBLE, -epoch(TIMESTAMP '{as_of}' - occurred_at) / 86400 / {half_life_days}))
-      AS weight
+      AS weight,
+    count(*) AS events
   FROM (
-    SELECT customer_id, occurred_at,
-      timezone(coalesce(time_zone, '{time_zone}'), timezone('UTC', occurred_at)) AS local_at
-    FROM stream LEFT JOIN '{tables}/customers.parquet' AS customers USING (customer_id)
-    WHERE type IN ('order', 'open', 'click')
+    SELECT customer_id, occurred_at, channel,
+      (24 * (isodow(local_at) - 1) + hour(local_at))::INTEGER AS slot
+    FROM (
+      SELECT customer_id, occurred_at, channel,
+        timezone(coalesce(stated.time_zone, devices.time_zone, '{time_zone}'),
+          timezone('UTC', occurred_at)) AS local_at
+      FROM stream
+      LEFT JOIN stated USING (customer_id)
+      LEFT JOIN devices USING (customer_id)
+      WHERE type NOT IN ('touch', 'item', 'redemption', 'open', 'click')
+    )
   )
   GROUP BY ALL
 ), slots AS (
   SELECT customer_id, sum(weight) AS active_events,
-    list({'slot': slot::INTEGER, 'weight': weight} ORDER BY slot) AS active_slots
-  FROM slot_weights GROUP BY customer_id
+    list({'slot': slot, 'weight': weight} ORDER BY slot) AS active_slots,
+    list({'slot': slot, 'weight': events::DOUBLE} ORDER BY slot) AS slot_counts
+  FROM (
+    SELECT customer_id, slot, sum(weight) AS weight, sum(events) AS events
+    FROM cells GROUP BY customer_id, slot
+  )
+  GROUP BY customer_id
+), channel_slots AS (
+  SELECT customer_id,
+    list({'channel_slot': channel_slot, 'weight': weight} ORDER BY channel_slot) AS channel_slots
+  FROM cells WHERE channel_slot IS NOT NULL GROUP BY customer_id
 ), category_weights AS (
   SELECT customer_id, nullif(parent_id, 'all') AS category_id,
     sum(power(2.0::DOUBLE, -epoch(TIMESTAMP '{as_of}' - occurred_at) / 86400 / {half_life_days}))
@@ -96,11 +125,13 @@ WITH stream AS NOT MATERIALIZED (  -- reading it five times is faster here than 
   GROUP BY customer_id
 )
 SELECT totals.customer_id,
-  coalesce(customers.region_id, homes.region_id, 'all') AS region_id,
-  coalesce(customers.time_zone, '{time_zone}') AS time_zone,
-  if(customers.time_zone IS NULL, 'project', coalesce(time_zone_source, 'stated'))
-    AS time_zone_source,
-  customers.consent,
+  coalesce(stated.region_id, homes.region_id, 'all') AS region_id,
+  coalesce(stated.time_zone, devices.time_zone, '{time_zone}') AS time_zone,
+  CASE WHEN stated.time_zone IS NOT NULL THEN stated.time_zone_source
+    WHEN devices.time_zone IS NOT NULL THEN 'device' ELSE 'project' END AS time_zone_source,
+  CASE WHEN stated.time_zone IS NOT NULL THEN 1 WHEN devices.time_zone IS NOT NULL THEN 0.95
+    ELSE 0.5 END::DOUBLE AS time_zone_confidence,
+  stated.consent,
   epoch(TIMESTAMP '{as_of}' - last_order_at) / 86400 AS order_recency_days,
   epoch(TIMESTAMP '{as_of}' - last_active_at) / 86400 AS active_recency_days,
   epoch(TIMESTAMP '{as_of}' - last_touch_at) / 86400 AS touch_recency_days,
@@ -146,13 +177,17 @@ SELECT totals.customer_id,
   redemptions_365d / nullif(touches_365d, 0) AS redemption_share_365d,
   coalesce(active_slots, []) AS active_slots,
   coalesce(active_events, 0) AS active_events,
+  coalesce(channel_slots, []) AS channel_slots,
   active_count::DOUBLE AS active_count,
   coalesce(bit_count(weeks & 15), 0)::DOUBLE AS active_weeks_28d,
   coalesce(bit_count(weeks & 8191), 0)::DOUBLE AS active_weeks_91d,
   coalesce(bit_count(weeks & 4503599627370495), 0)::DOUBLE AS active_weeks_364d,
+  coalesce(slot_counts, []) AS slot_counts,
   coalesce(categories, []) AS categories
 FROM totals
 LEFT JOIN slots USING (customer_id)
+LEFT JOIN channel_slots USING (customer_id)
 LEFT JOIN categories USING (customer_id)
 LEFT JOIN homes USING (customer_id)
-LEFT JOIN '{tables}/customers.parquet' AS customers USING (customer_id)
+LEFT JOIN stated USING (customer_id)
+LEFT JOIN devices USING (customer_id)

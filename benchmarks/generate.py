@@ -78,7 +78,7 @@ SELECT id('e', i) AS event_id, customer(i) AS customer_id, moment(i, 'at') AS oc
   CAST(NULL AS TEXT) AS message_id,
   CASE WHEN type IN ('order', 'item') THEN 1 + floor(draw(i, 'quantity') * 9) END AS quantity,
   CASE WHEN type IN ('order', 'item') THEN floor(draw(i, 'value') * 20000) / 100 END AS value,
-  'USD' AS currency
+  'USD' AS currency, CAST(NULL AS TEXT) AS device_time_zone
 FROM range({rows}) AS rows(i)"""
 
 

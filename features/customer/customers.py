@@ -174,16 +174,16 @@ def build_customer_features(
     features : FeatureSet
         What to build, such as `customer_features(90)`.
     time_zone : str
-        IANA name: the zone of customers who state none.
+        IANA name: the zone of customers of whom no better one is known.
 
     Returns
     -------
     DataFrame
         One row per customer with an event or touch before `as_of`, sorted by `customer_id`:
         `customer_id`, `region_id` (stated, else the most frequent, else "all"), `time_zone`,
-        `time_zone_source` (how it is known), `consent` (as stated), then `features.columns`:
-        numbers as float64 (NaN = empty), texts as str, histograms as Arrow lists of structs
-        (key, weight).
+        `time_zone_source` (how it is known), `time_zone_confidence` (how likely its clock is right,
+        0 to 1), `consent` (as stated), then `features.columns`: numbers as float64 (NaN = empty),
+        texts as str, histograms as Arrow lists of structs (key, weight).
 
     Raises
     ------
