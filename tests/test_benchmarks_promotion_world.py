@@ -26,6 +26,23 @@ from benchmarks.promotion_world_log import (
     plan_hours,
 )
 from benchmarks.promotion_world_people import ASLEEP, PAUSE, draw_people
+from benchmarks.promotion_world_policies import (
+    Log,
+    choose_median_hours,
+    choose_slots,
+    score_baselines,
+    value_free,
+    value_held,
+)
+from benchmarks.promotion_world_proof import (
+    GLOBAL,
+    PERSONAL,
+    POOR,
+    choose_blocks,
+    count_false_better,
+    value_truly,
+)
+from benchmarks.promotion_world_proof import read_log as read_sends
 from benchmarks.promotion_world_tables import build_events, build_touches, write_world
 from features.door.tables import build_tables
 from features.progress import Silent
@@ -198,3 +215,53 @@ def test_orders_are_as_many_as_asked_for_and_no_message_precedes_its_answer():
     few = make_world(population(), 4, n_sends=2, events_per_customer=2)
     assert len(few.sends.sent) == 1200
     assert len(few.organic.at) < len(organic.at) / 8
+
+
+def test_a_policy_is_worth_the_truth_of_the_slot_it_names():
+    truth, score = np.full((2, 168), 0.1), np.zeros((2, 168))
+    truth[0, 24 + 9], truth[1, 19] = 0.5, 0.3
+    score[:, 24 + 9] = 1.0  # Tuesday at 9 for both; at 3 in the morning nothing may be sent
+    score[:, 3] = 2.0
+    assert value_free(truth, score) == pytest.approx((0.5 + 0.1) / 2)
+    # six days of the week are sent at 8 o'clock, where nothing scores, Tuesday at 9
+    assert value_held(truth, score) == pytest.approx((6 * 0.2 + 0.5 + 0.1) / 14)
+
+
+def test_the_rules_of_others_name_the_hours_they_should():
+    empty = np.zeros((3, 168))
+    sent, orders = empty.copy(), empty.copy()
+    sent[:, 10] = 1
+    orders[0, [9, 33, 57, 14, 38]] = 1  # at 9, 9, 9, 14 and 14 o'clock
+    orders[1, [20, 44, 68, 17, 41]] = 1
+    log = Log(sent, 0.1 * sent, empty, np.zeros((3, 24)), orders)
+    median = choose_median_hours(log)
+    assert median[0].argmax() == 9
+    assert median[1].argmax() == 20
+    assert np.flatnonzero(median[2]).tolist() == [9, 10, 11, 12]
+    scores = score_baselines(log)
+    assert choose_slots(scores["activity histogram, hour of day"])[1] % 24 == 20
+
+
+def test_a_trial_values_fixed_policies_by_what_the_log_could_have_earned():
+    trial_world = make_world(population(), 11, n_sends=6)
+    policies = choose_blocks(population())
+    logged = read_sends(trial_world)
+    worth = {name: value_truly(trial_world, policy) for name, policy in policies.items()}
+    assert worth[PERSONAL] > worth[GLOBAL] > worth[POOR]
+    assert all(np.allclose(policy.sum(axis=1), 1) for policy in policies.values())
+    # what was sent in fact earned what the log's own policy is truly worth
+    expected = value_truly(trial_world, None)
+    error = np.sqrt(expected / len(logged))
+    assert abs(logged.reward.mean() - expected) < 4 * error
+    # weighting by the logged propensities gives the value of a policy without bias
+    weight = policies[PERSONAL][logged.customer, logged.action] / logged.propensity
+    spread = (weight * logged.reward).std() / np.sqrt(len(logged))
+    assert abs((weight * logged.reward).mean() - worth[PERSONAL]) < 4 * spread
+
+
+def test_worse_is_never_counted_as_falsely_better():
+    decisions = [
+        {"target": "a", "baseline": "b", "true_gain": 0.01, "verdicts": {"better": 9}},
+        {"target": "c", "baseline": "b", "true_gain": -0.01, "verdicts": {"better": 2, "worse": 7}},
+    ]
+    assert count_false_better({"decisions": decisions}) == 2
