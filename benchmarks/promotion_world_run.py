@@ -46,6 +46,7 @@ from benchmarks.promotion_world_tables import PROJECT_ZONE, write_world
 from features.project import load_project
 from training.proof.estimators import DOUBLY_ROBUST
 
+PROOF_CUSTOMERS = 2500
 BARS = {"18 sends": 0.75, "2 sends": 0.50}
 ORACLE, BEST_HOUR, LOGGED = "oracle", "best hour for all, truly", "as it was sent"
 _PROJECT = f"""
@@ -76,7 +77,8 @@ def run(
             worlds.append(measure_world(population, seed, setting))
             print(f"seed {seed}, {setting}: {worlds[-1]['policies'][ALMANAC]}", flush=True)
     policies = {setting: average_policies(worlds, setting) for setting in SETTINGS}
-    proof = run_trials(n_trials=n_trials) if n_trials else None
+    n_proven = min(n_customers, PROOF_CUSTOMERS)
+    proof = run_trials(n_proven, n_trials=n_trials) if n_trials else None
     return {
         "customers": n_customers,
         "seeds": list(seeds),

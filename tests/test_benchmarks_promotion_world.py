@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from functools import cache
 
 import numpy as np
@@ -43,6 +44,7 @@ from benchmarks.promotion_world_proof import (
     value_truly,
 )
 from benchmarks.promotion_world_proof import read_log as read_sends
+from benchmarks.promotion_world_run import describe, run
 from benchmarks.promotion_world_tables import build_events, build_touches, write_world
 from features.door.tables import build_tables
 from features.progress import Silent
@@ -265,3 +267,16 @@ def test_worse_is_never_counted_as_falsely_better():
         {"target": "c", "baseline": "b", "true_gain": -0.01, "verdicts": {"better": 2, "worse": 7}},
     ]
     assert count_false_better({"decisions": decisions}) == 2
+
+
+@pytest.mark.slow
+def test_a_whole_measurement_is_json_and_is_judged_by_its_bars():
+    result = run(400, (1,), n_trials=2)
+    assert json.loads(json.dumps(result))["customers"] == 400
+    assert len(result["bars"]) == 4
+    for setting, policies in result["policies"].items():
+        assert policies["oracle"]["share"] == pytest.approx(1)
+        assert policies["best hour for all, truly"]["share"] == pytest.approx(0)
+        assert all(row["value"] <= policies["oracle"]["value"] for row in policies.values())
+        assert f"**{setting.split()[0]} messages" in describe(result)
+    assert "Simulated" in describe(result)
