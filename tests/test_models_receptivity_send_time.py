@@ -355,3 +355,12 @@ def test_a_robot_and_a_till_neither_bend_the_others_nor_get_certainty():
 @cache
 def fit_plain():
     return EmpiricalBayes().fit(*WORLD)
+
+
+def test_trees_on_a_fitted_chain_are_those_of_a_whole_fit():
+    histories, outcomes = make_world()[:2]
+    whole = LightGBMSendTime(rounds=5).fit(histories, outcomes)
+    chain = EmpiricalBayes().fit(histories, outcomes)
+    on_chain = LightGBMSendTime(rounds=5).fit_on(chain, histories, outcomes)
+
+    assert on_chain.to_files() == whole.to_files()

@@ -21,7 +21,12 @@ from models.receptivity.channels import ChannelChain, fit_channels
 from models.receptivity.doubt import multiply_doubts
 from models.receptivity.empirical_bayes import ShapeChain, fit_shape
 from models.receptivity.histories import Histories, Outcomes
-from models.receptivity.send_time_base import MODEL_FILE, SendTimeModel, to_probability
+from models.receptivity.send_time_base import (
+    MODEL_FILE,
+    SendTimeModel,
+    check_pair,
+    to_probability,
+)
 from models.receptivity.send_time_baselines import BestGlobalHour, CustomerHistogram
 
 __all__ = [
@@ -200,8 +205,22 @@ class LightGBMSendTime(EmpiricalBayes):
         self.booster_ = None if text is None else lgb.Booster(model_str=text.decode())
         return super().restore(files)
 
+    def fit_on(self, chain: EmpiricalBayes, histories: Histories, outcomes: Outcomes) -> Self:
+        """Fit the trees on a chain that was fitted to the same histories and outcomes.
+
+        The same as `fit`, without fitting the chain once more.
+        """
+        check_pair(histories, outcomes)
+        self.shape_, self.level_ = chain.shape_, chain.level_
+        self.channels_ = chain.channels_
+        self._fit_trees(histories, outcomes)
+        return self._finish()
+
     def _fit(self, histories: Histories, outcomes: Outcomes) -> None:
         super()._fit(histories, outcomes)
+        self._fit_trees(histories, outcomes)
+
+    def _fit_trees(self, histories: Histories, outcomes: Outcomes) -> None:
         self.feature_names_ = (*histories.level_names, "empirical_bayes_level")
         rows = np.flatnonzero(histories.events > 0)
         self.booster_ = None

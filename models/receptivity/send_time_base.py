@@ -76,6 +76,10 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
                 f"got {len(histories)} customers without any; give more history"
             )
         self._fit(histories, outcomes)
+        return self._finish()
+
+    def _finish(self) -> Self:
+        """Leave the model fitted, and not yet calibrated."""
         self.calibration_ = IDENTITY
         self.channel_calibrations_ = dict.fromkeys(self.channels, IDENTITY)
         self.is_fitted_ = True

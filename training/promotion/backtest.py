@@ -81,8 +81,15 @@ def score_fold(
     scores, reliability = [], []
     losses = {"customer_id": histories.customer_id}
     importance = pd.DataFrame({"feature": [], "gain": []})
+    chain: EmpiricalBayes | None = None
     for model in models:
-        model.fit(*reader.read_slice(fold.fit, n_weeks))
+        fitted_on = reader.read_slice(fold.fit, n_weeks)
+        if isinstance(model, LightGBMSendTime) and chain is not None:
+            model.fit_on(chain, *fitted_on)
+        else:
+            model.fit(*fitted_on)
+        if isinstance(model, EmpiricalBayes):
+            chain = model
         model.calibrate(*reader.read_slice(fold.calibration, n_weeks))
         probability = model.predict(histories)
         scores.append({**about, "model": model.name, **build_scores(probability, outcomes)})

@@ -9,10 +9,13 @@ import pandas as pd
 from models.receptivity.send_time import EmpiricalBayes
 from training.promotion.plan import Plan
 from training.promotion.scores import score_customer_log_loss, score_share_loss
-from training.promotion.slices import SliceReader
+from training.promotion.slices import Slice, SliceReader
 
 CANDIDATES = (30.0, 60.0, 120.0, 240.0, 3650.0)
 """Days; the last one is practically no fading within the years that a shop keeps."""
+
+MAX_CUSTOMERS = 1000
+"""Customers that each candidate's few strengths are fitted on."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def settle_half_life(reader: SliceReader, plan: Plan) -> HalfLifeChoice:
     rows = []
     for days in CANDIDATES:
         histories, outcomes = judged_on[days]
-        model = EmpiricalBayes(half_life_days=days).fit(*fitted_on[days])
+        model = EmpiricalBayes(half_life_days=days).fit(*_take_some(fitted_on[days]))
         probability = model.predict(histories)
         rows.append(
             {
@@ -69,6 +72,13 @@ def settle_half_life(reader: SliceReader, plan: Plan) -> HalfLifeChoice:
     chosen = float(table.loc[table["is_chosen"], "half_life_days"].iloc[0])
     reader.use_half_life(chosen, _write_note(table))
     return HalfLifeChoice(chosen, table)
+
+
+def _take_some(found: Slice) -> Slice:
+    """Return every so many customers: enough for the few strengths that a half-life goes with."""
+    step = max(1, -(-len(found[0]) // MAX_CUSTOMERS))
+    rows = slice(None, None, step)
+    return found[0].take(rows), found[1].take(rows)
 
 
 def _tabulate_set(days: float) -> pd.DataFrame:
