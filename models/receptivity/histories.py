@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from features.customer.time_zones import TIME_ZONE_CONFIDENCE
 from features.errors import MissingColumn
 from features.schema import CHANNELS, SLOTS_PER_WEEK, Customers
 from models.receptivity.counts import check_columns, columns_of, limit_counts, read_counts
@@ -90,7 +91,7 @@ class Histories:
         table : DataFrame
             One row per customer with `customer_id`, `active_slots`, and optionally `region_id`,
             `tenure_days`, `active_weeks_364d`, `channel_slots` and `slot_counts`; every numeric
-            column is a level feature.
+            column but the confidence of the time zone is a level feature.
 
         Raises
         ------
@@ -105,7 +106,7 @@ class Histories:
             codes, names = pd.factorize(table[Customers.REGION_ID], sort=True)
         else:
             codes, names = np.full(len(ids), -1), pd.Index([])
-        numbers = table.select_dtypes("number")
+        numbers = table.select_dtypes("number").drop(columns=TIME_ZONE_CONFIDENCE, errors="ignore")
         counts = read_counts(table[SLOT_COUNTS], SLOT_COUNTS)
         most = np.maximum(_read_number(numbers, WEEKS, np.full(len(ids), np.inf)), 1.0)
         n_keys = len(CHANNELS) * SLOTS_PER_WEEK

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pandas as pd
 
 from features.customer.activity import Activity
@@ -24,8 +25,10 @@ from features.customer.statistics import Condition
 from features.engine import open_engine
 from features.errors import NotEnoughData
 from features.project import Project
-from features.schema import EVENTS, TOUCHES, Events, Touches
+from features.schema import EVENTS, TOUCHES, Customers, Events, Touches
 from models.receptivity.histories import SLOT_COUNTS, Histories, Outcomes
+from models.receptivity.rotation import rotate_outcomes
+from models.receptivity.time_zones import add_inferred_zones, infer_time_zones
 
 Slice = tuple[Histories, Outcomes]
 
@@ -80,25 +83,30 @@ class SliceReader:
     def read_span(self) -> tuple[datetime, datetime]:
         """Return when the first and the last activity was, in UTC.
 
+        Messages are scheduled ahead, so they end the history only where there are no events.
+
         Raises
         ------
         NotEnoughData
             If there is no activity at all.
         """
-        workspace = self.project.workspace
-        spans = []
-        for table, moment in ((EVENTS, Events.OCCURRED_AT), (TOUCHES, Touches.SENT_AT)):
-            path = workspace.table(table.name)
-            if path.exists():
-                sql = f"SELECT min({moment}), max({moment}) FROM read_parquet($path)"
-                spans.append(self.engine.execute(sql, {"path": str(path)}).fetchall()[0])
-        moments = [moment for span in spans for moment in span if moment is not None]
-        if not moments:
+        events = self._read_ends(EVENTS.name, Events.OCCURRED_AT)
+        touches = self._read_ends(TOUCHES.name, Touches.SENT_AT)
+        found = [span for span in (events, touches) if span is not None]
+        if not found:
             raise NotEnoughData(
                 f"{self.project.path}: send times need orders or other events of customers, "
                 "found none; describe [tables.events] in the project file"
             )
-        return min(moments), max(moments)
+        return min(span[0] for span in found), found[0][1]
+
+    def _read_ends(self, table: str, moment: str) -> tuple[datetime, datetime] | None:
+        path = self.project.workspace.table(table)
+        if not path.exists():
+            return None
+        sql = f"SELECT min({moment}), max({moment}) FROM read_parquet($path)"
+        first, last = self.engine.execute(sql, {"path": str(path)}).fetchall()[0]
+        return None if first is None else (first, last)
 
     def use_half_life(self, days: float, why: str) -> None:
         """Read with this half-life from here on; slices that were read with another are gone."""
@@ -107,9 +115,12 @@ class SliceReader:
         self._slices.clear()
 
     def read_profiles(self, as_of: datetime) -> pd.DataFrame:
-        """Return the customer feature table as of a cut-off in UTC, ordered by customer."""
-        days = USUAL_HALF_LIFE_DAYS if self.half_life_days is None else self.half_life_days
-        return self._read_features(as_of, customer_features(days, active=self.active))
+        """Return the customer feature table as of a cut-off in UTC, ordered by customer.
+
+        Who has no better time zone than the project's gets the one that their hours speak for,
+        if these are clear enough, and their week is told in it.
+        """
+        return self._read_placed(as_of)[0]
 
     def read_timing(
         self, as_of: datetime, n_weeks: int, half_lives: Collection[float]
@@ -159,7 +170,21 @@ class SliceReader:
 
     def _build(self, as_of: datetime, n_weeks: int) -> Slice:
         outcomes = self._read_outcomes(as_of, n_weeks)
-        return self._pair(self.read_profiles(as_of), outcomes, as_of, n_weeks)
+        profiles, shift_hours = self._read_placed(as_of)
+        return self._pair(profiles, outcomes, as_of, n_weeks, shift_hours)
+
+    def _read_placed(self, as_of: datetime) -> tuple[pd.DataFrame, np.ndarray]:
+        """Return the customer feature table, and the hours that each week was turned by."""
+        days = USUAL_HALF_LIFE_DAYS if self.half_life_days is None else self.half_life_days
+        table = self._read_features(as_of, customer_features(days, active=self.active))
+        found = infer_time_zones(
+            Histories.from_table(table).counts,
+            table[Customers.TIME_ZONE].tolist(),
+            table[Customers.TIME_ZONE_SOURCE].tolist(),
+            time_zone=self.project.settings.time_zone,
+            at=as_of,
+        )
+        return add_inferred_zones(table, found), found.shift_hours
 
     def _read_features(self, as_of: datetime, features: FeatureSet) -> pd.DataFrame:
         table = build_customer_features(
@@ -196,10 +221,19 @@ class SliceReader:
         return IS_ACTIVE_OR_RESPONDS
 
     @staticmethod
-    def _pair(profiles: pd.DataFrame, table: pd.DataFrame, as_of: datetime, n_weeks: int) -> Slice:
+    def _pair(
+        profiles: pd.DataFrame,
+        table: pd.DataFrame,
+        as_of: datetime,
+        n_weeks: int,
+        shift_hours: np.ndarray | None = None,
+    ) -> Slice:
         histories = Histories.from_table(profiles)
-        histories = histories.take(histories.events > 0)
+        is_active = histories.events > 0
+        histories = histories.take(is_active)
         outcomes = Outcomes.from_table(table, histories.customer_id, n_weeks=n_weeks)
+        if shift_hours is not None and shift_hours.any():
+            outcomes = rotate_outcomes(outcomes, shift_hours[is_active])
         end = as_of + timedelta(weeks=n_weeks)
         if len(histories) == 0 or outcomes.totals.sum() == 0:
             raise NotEnoughData(
