@@ -10,7 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features.customer.customers import customer_features, write_customer_features
+from features.customer.customers import (
+    USUAL_HALF_LIFE_DAYS,
+    customer_features,
+    write_customer_features,
+)
 from features.customer.dialect import to_utc
 from features.engine import open_engine
 from features.project import Project
@@ -37,9 +41,9 @@ def build_datasets(project: Project, as_of: datetime | None) -> Iterator[tuple[P
 
 
 def _write_customers(project: Project, as_of: datetime | None) -> tuple[Path, int]:
-    settings = project.section("promotion", PromotionSettings)
+    half_life = project.section("promotion", PromotionSettings).half_life_days
     if as_of is None:
-        with SliceReader(project, half_life_days=settings.half_life_days) as reader:
+        with SliceReader(project, half_life_days=half_life) as reader:
             as_of = reader.read_span()[1] + timedelta(microseconds=1)
     path = project.workspace.datasets / "customers" / f"{to_utc(as_of):%Y%m%dT%H%M%SZ}.parquet"
     with open_engine(project.settings.threads, project.settings.memory_limit) as engine:
@@ -47,7 +51,7 @@ def _write_customers(project: Project, as_of: datetime | None) -> tuple[Path, in
             engine,
             project.workspace,
             as_of,
-            customer_features(settings.half_life_days),
+            customer_features(half_life or USUAL_HALF_LIFE_DAYS),
             time_zone=project.settings.time_zone,
             path=path,
         )

@@ -196,7 +196,7 @@ def _promotion_lines() -> list[str]:
     return [
         "",
         "[promotion]",
-        "half_life_days = 120  # habits count half after this many days",
+        "# half_life_days = 120  # habits count half after this many days; chosen if not set",
         "label_days = 28  # how many days a model is judged on",
     ]
 
