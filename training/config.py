@@ -98,12 +98,31 @@ class PromotionGates(Settings):
     min_log_loss_gain: float = Field(default=0.0)
     """The lower bound of the paired gain over every baseline must be above this."""
     max_calibration_error: float = Field(default=0.01, gt=0.0)
+    min_effective_sends: float = Field(default=1000.0, ge=1.0)
+    """Effective sends that a proven gain of response-based send times must rest on."""
+
+
+class OfferSettings(Settings):
+    """How offers are learned from experiments."""
+
+    outcome: Literal["ordered", "visited"] = "ordered"
+    """What an offer is to make likelier."""
+    horizon_days: int = Field(default=28, ge=1)
+    """Days after a decision that count as its outcome."""
+    margin: float = Field(default=0.3, ge=0.0, le=1.0)
+    """Margin of an order as a fraction, of promotions that state none."""
 
 
 class PromotionSettings(Settings):
     """`[promotion]`: how send times are scored and judged."""
 
-    half_life_days: float = Field(default=120.0, gt=0.0)
+    half_life_days: float | None = Field(default=None, gt=0.0)
+    """Days after which a habit weighs half; chosen by backtest where not set."""
+    response_hours: float = Field(default=24.0, gt=0.0, le=168.0)
+    """Hours after a send within which a click or an order is an answer to it."""
+    is_response_activity: bool = False
+    """Whether opens and clicks count as activity beside what customers do by themselves."""
+    offers: OfferSettings = OfferSettings()
     label_days: int = Field(default=28, ge=7)
     folds: int = Field(default=4, ge=2)
     lightgbm: LightGBMSettings = LightGBMSettings(rounds=120, leaves=15)

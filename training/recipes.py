@@ -12,7 +12,7 @@ from features.progress import Progress
 from features.project import Project
 from models.demand.latent import estimate_latent_demand
 from models.demand.model import DemandModel
-from training.config import DemandSettings, PromotionSettings, StockSettings
+from training.config import DemandSettings, StockSettings
 from training.demand.explanations import explain_demand
 from training.demand.scores import SCORES
 from training.demand.steps import (
@@ -22,15 +22,10 @@ from training.demand.steps import (
     load_panel,
 )
 from training.demand.stock_files import decide_stock
-from training.gates import Verdict, judge_demand, judge_promotion
+from training.gates import Verdict, judge_demand
 from training.lifecycle import Recipe, Tables, Trained
-from training.plots import plot_demand, plot_promotion
-from training.promotion.steps import (
-    PromotionBacktest,
-    SliceReader,
-    backtest_promotion,
-    fit_promotion,
-)
+from training.plots import plot_demand
+from training.promotion.recipe import PROMOTION
 from training.tracking import FoldRecord
 
 FORECASTS_FILE = "forecasts.parquet"
@@ -110,43 +105,6 @@ def _name_scores(scores: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _train_promotion(project: Project, progress: Progress) -> Trained:
-    settings = project.section("promotion", PromotionSettings)
-    with SliceReader(project, half_life_days=settings.half_life_days) as reader:
-        backtest = backtest_promotion(project, progress, reader=reader)
-        model = fit_promotion(project, None, progress, model=backtest.best, reader=reader)
-    chosen = backtest.folds[backtest.folds["model"] == backtest.best]
-    return Trained(
-        files=model.to_files(),
-        metrics=_numbers(backtest.scores[backtest.scores["model"] == backtest.best].iloc[0]),
-        folds=tuple(
-            FoldRecord(f"fold {row['fold']}", {"test": str(row["test"])}, _numbers(row))
-            for _, row in chosen.iterrows()
-        ),
-        tables=_promotion_tables(backtest),
-    )
-
-
-def _backtest_promotion(
-    project: Project, settings: Mapping[str, object], progress: Progress
-) -> Tables:
-    chosen = PromotionSettings.model_validate(project.raw.get("promotion", {}) | dict(settings))
-    return _promotion_tables(backtest_promotion(project, progress, settings=chosen))
-
-
-def _promotion_tables(backtest: PromotionBacktest) -> dict[str, pd.DataFrame]:
-    notes = {
-        "best": pd.DataFrame({"model": [backtest.best]}),
-        "notes": pd.DataFrame({"note": list(backtest.notes)}),
-    }
-    return backtest.tables() | notes
-
-
-def _numbers(row: pd.Series) -> dict[str, float]:
-    numbers = {str(key): value for key, value in row.items() if isinstance(value, float)}
-    return {key: float(value) for key, value in numbers.items() if pd.notna(value)}
-
-
 def _with_section(project: Project, name: str, settings: Mapping[str, object]) -> Project:
     merged = project.raw.get(name, {}) | dict(settings)
     return replace(project, raw=project.raw | {name: merged})
@@ -157,20 +115,10 @@ def _demand_settings(project: Project) -> Mapping[str, object]:
     return demand | {"stock": project.section("stock", StockSettings).model_dump(mode="json")}
 
 
-def _promotion_settings(project: Project) -> Mapping[str, object]:
-    chosen = project.section("promotion", PromotionSettings)
-    return chosen.model_dump(mode="json", exclude={"gates"})
-
-
 def _judge_demand(project: Project, challenger: Tables, champion: Tables | None) -> Verdict:
     gates = project.section("demand", DemandSettings).gates
     rival = None if champion is None else champion["scores"]
     return judge_demand(gates, challenger["scores"], rival)
-
-
-def _judge_promotion(project: Project, challenger: Tables, champion: Tables | None) -> Verdict:
-    gates = project.section("promotion", PromotionSettings).gates
-    return judge_promotion(gates, challenger, champion)
 
 
 RECIPES = {
@@ -184,14 +132,5 @@ RECIPES = {
         judge=_judge_demand,
         plot=plot_demand,
     ),
-    "promotion": Recipe(
-        kind="promotion",
-        settings=_promotion_settings,
-        inputs=("regions", "products", "customers", "events"),
-        optional_inputs=("touches",),
-        train=_train_promotion,
-        backtest=_backtest_promotion,
-        judge=_judge_promotion,
-        plot=plot_promotion,
-    ),
+    PROMOTION.kind: PROMOTION,
 }

@@ -12,9 +12,12 @@ from models.artifact import load_published
 from training.promotion.steps import fit_promotion
 from training.recipes import RECIPES
 
+NO_VERSION = "not promoted"
+"""Version of a model that was fitted on the spot."""
 
-def find_send_times(project: Project, progress: Progress) -> Mapping[str, bytes]:
-    """Return the files of the published send-time model, or of one fitted on the spot.
+
+def find_champion(project: Project, progress: Progress) -> tuple[str, Mapping[str, bytes]]:
+    """Return version and files of the published promotion model, or of one fitted on the spot.
 
     Raises
     ------
@@ -23,8 +26,9 @@ def find_send_times(project: Project, progress: Progress) -> Mapping[str, bytes]
     """
     recipe = RECIPES["promotion"]
     try:
-        return load_published(project.workspace.published, recipe.kind)[1].files
+        pointer, artifact = load_published(project.workspace.published, recipe.kind)
+        return pointer.version, artifact.files
     except NotTrained:
         progress.say("there is no champion yet: fitting one now, which no gate has judged")
     build_tables(project, progress, recipe.tables(project))
-    return fit_promotion(project, None, progress).to_files()
+    return NO_VERSION, fit_promotion(project, None, progress).to_files()

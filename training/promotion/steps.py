@@ -34,7 +34,18 @@ __all__ = [
     "backtest_promotion",
     "fit_promotion",
     "make_models",
+    "make_plan",
+    "open_reader",
 ]
+
+
+def open_reader(project: Project, settings: PromotionSettings) -> SliceReader:
+    """Return a reader of a project's slices, as its settings want them; to be closed."""
+    return SliceReader(
+        project,
+        half_life_days=settings.half_life_days,
+        is_response_counted=settings.is_response_activity,
+    )
 
 
 def make_models(
@@ -88,9 +99,9 @@ def backtest_promotion(
     """
     settings = settings or project.section("promotion", PromotionSettings)
     if reader is None:
-        with SliceReader(project, half_life_days=settings.half_life_days) as own:
+        with open_reader(project, settings) as own:
             return backtest_promotion(project, progress, settings=settings, reader=own)
-    plan = _plan(reader, settings, None)
+    plan = make_plan(reader, settings, None)
     for note in plan.notes:
         progress.say(f"promotion: {note}")
     half_life = settle_half_life(reader, plan)
@@ -138,11 +149,11 @@ def fit_promotion(
     """
     settings = settings or project.section("promotion", PromotionSettings)
     if reader is None:
-        with SliceReader(project, half_life_days=settings.half_life_days) as own:
+        with open_reader(project, settings) as own:
             return fit_promotion(
                 project, as_of, progress, model=model, settings=settings, reader=own
             )
-    plan = _plan(reader, settings, as_of)
+    plan = make_plan(reader, settings, as_of)
     half_life = settle_half_life(reader, plan)
     candidates = _make_models(project, settings, half_life.days)
     chosen = {candidate.name: candidate for candidate in candidates}[model]
@@ -169,7 +180,8 @@ def _make_models(
     return make_models(settings, half_life_days=half_life_days, threads=own.threads, seed=own.seed)
 
 
-def _plan(reader: SliceReader, settings: PromotionSettings, as_of: datetime | None) -> Plan:
+def make_plan(reader: SliceReader, settings: PromotionSettings, as_of: datetime | None) -> Plan:
+    """Lay label windows over the history that lies before a cut-off; None for all there is."""
     first, last = reader.read_span()
     end = to_utc(as_of) if as_of else datetime.combine(last.date(), time())
     return plan_folds(first, end, label_days=settings.label_days, n_folds=settings.folds)

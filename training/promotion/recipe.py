@@ -1,0 +1,149 @@
+"""How promotion timing is trained, judged and shown: what the way of every model asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from features.progress import Progress
+from features.project import Project
+from training.config import PromotionSettings
+from training.gates import Check, Verdict, check_above, judge_promotion
+from training.lifecycle import Recipe, Tables, Trained
+from training.plots import plot_promotion
+from training.promotion.fitting import add_parts
+from training.promotion.parts import Parts, backtest_parts
+from training.promotion.steps import (
+    PromotionBacktest,
+    backtest_promotion,
+    fit_promotion,
+    make_plan,
+    open_reader,
+)
+from training.proof.gate import COUNTED, judge_policy_value
+from training.tracking import FoldRecord
+
+PUBLISHED = "published"
+"""Evidence table of what the artifact holds: `part, is_published, words`."""
+
+
+def _train(project: Project, progress: Progress) -> Trained:
+    settings = project.section("promotion", PromotionSettings)
+    with open_reader(project, settings) as reader:
+        backtest = backtest_promotion(project, progress, settings=settings, reader=reader)
+        plan = make_plan(reader, settings, None)
+        parts = backtest_parts(project, settings, reader, plan, progress)
+        timed = fit_promotion(project, None, progress, model=backtest.best, reader=reader)
+        model = add_parts(timed, parts, project, settings, reader, plan, progress)
+    chosen = backtest.folds[backtest.folds["model"] == backtest.best]
+    best = backtest.scores[backtest.scores["model"] == backtest.best].iloc[0]
+    return Trained(
+        files=model.to_files(),
+        metrics=_numbers(best) | _measure_parts(parts),
+        folds=tuple(
+            FoldRecord(f"fold {row['fold']}", {"test": str(row["test"])}, _numbers(row))
+            for _, row in chosen.iterrows()
+        ),
+        tables=_tabulate(backtest, parts),
+    )
+
+
+def _backtest(project: Project, settings: Mapping[str, object], progress: Progress) -> Tables:
+    own = PromotionSettings.model_validate(project.raw.get("promotion", {}) | dict(settings))
+    with open_reader(project, own) as reader:
+        backtest = backtest_promotion(project, progress, settings=own, reader=reader)
+        plan = make_plan(reader, own, None)
+        parts = backtest_parts(project, own, reader, plan, progress)
+    return _tabulate(backtest, parts)
+
+
+def _tabulate(backtest: PromotionBacktest, parts: Parts) -> dict[str, pd.DataFrame]:
+    notes = [*backtest.notes, *(parts.response.notes if parts.response else ()), *parts.notes]
+    return {
+        **parts.tables(),
+        **backtest.tables(),
+        "best": pd.DataFrame({"model": [backtest.best]}),
+        PUBLISHED: _list_parts(parts),
+        "notes": pd.DataFrame({"note": list(dict.fromkeys(notes))}),
+    }
+
+
+def _list_parts(parts: Parts) -> pd.DataFrame:
+    """Say which parts are published, and why the others are not."""
+    response = "no message of the history can teach at which hours customers answer"
+    if parts.response is not None:
+        response = (
+            f"{parts.response.best}, proven better than every baseline that counts"
+            if parts.is_response_proven
+            else "not proven better than every baseline that counts: send times rest on activity"
+        )
+    value = f"{parts.value.best}" if parts.value else "too few customers bought twice"
+    offers = "learned from experiments" if parts.trials else "; ".join(parts.notes)
+    rows = [
+        ("response", parts.is_response_proven, response),
+        ("value", parts.value is not None, value),
+        ("offers", parts.trials is not None, offers or "there is no experiment"),
+    ]
+    return pd.DataFrame(rows, columns=["part", "is_published", "words"])
+
+
+def _measure_parts(parts: Parts) -> dict[str, float]:
+    """Return the parts' scores as metrics: `value/log_loss`, `policy_gain/best_global_hour`."""
+    metrics: dict[str, float] = {}
+    for name, found in (("response", parts.response), ("value", parts.value)):
+        if found is not None:
+            best = found.scores[found.scores["model"] == found.best].iloc[0]
+            metrics |= {f"{name}/{key}": number for key, number in _numbers(best).items()}
+    for row in parts.proof.get("policy_gains", pd.DataFrame()).to_dict("records"):
+        if pd.notna(row["gain"]):
+            metrics[f"policy_gain/{row['baseline']}"] = float(row["gain"])
+    return metrics
+
+
+def _numbers(row: pd.Series) -> dict[str, float]:
+    numbers = {str(key): value for key, value in row.items() if isinstance(value, float)}
+    return {key: float(value) for key, value in numbers.items() if pd.notna(value)}
+
+
+def _judge(project: Project, challenger: Tables, champion: Tables | None) -> Verdict:
+    gates = project.section("promotion", PromotionSettings).gates
+    verdict = judge_promotion(gates, challenger, champion)
+    return Verdict((*verdict.checks, *_judge_policy(challenger, gates.min_effective_sends)))
+
+
+def _judge_policy(tables: Tables, min_effective_sends: float) -> tuple[Check, ...]:
+    """Judge the proven value: of responses where they are published, else that nothing is worse."""
+    gains, published = tables.get("policy_gains"), tables.get(PUBLISHED)
+    if gains is None or published is None or gains["gain"].isna().all():
+        return ()
+    is_published = published.set_index("part")["is_published"]
+    if bool(is_published["response"]):
+        return judge_policy_value(gains, min_effective_sends=min_effective_sends)
+    return tuple(
+        check_above(
+            f"policy_not_worse/{row['baseline']}",
+            float(row["high"]),
+            0.0,
+            f"upper bound of the gain a send of {row['target']} over {row['baseline']}",
+        )
+        for row in gains.to_dict("records")
+        if row["baseline"] in COUNTED
+    )
+
+
+def _settings(project: Project) -> Mapping[str, object]:
+    chosen = project.section("promotion", PromotionSettings)
+    return chosen.model_dump(mode="json", exclude={"gates"})
+
+
+PROMOTION = Recipe(
+    kind="promotion",
+    settings=_settings,
+    inputs=("regions", "products", "customers", "events"),
+    optional_inputs=("touches", "promotions", "decisions"),
+    train=_train,
+    backtest=_backtest,
+    judge=_judge,
+    plot=plot_promotion,
+)
