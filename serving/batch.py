@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.errors import InvalidRequest, SourceError, UnknownName
+from features.errors import ArtifactError, InvalidRequest, SourceError, UnknownName
 from features.schema import CHANNELS
 from models.campaign.send_slots import QuietHours
 from models.receptivity.send_time import load_send_time
-from serving.profiles import Profiles
+from serving.message_memory import MessageMemory
+from serving.outlooks import OUTLOOK_FILE, Outlooks
+from serving.profiles import ABOUT_FILE, PROFILES_FILE, Profiles
 from serving.send_times import CustomerSendTimes, SendTimePredictor, SendTimeQuery
 
 CHUNK = 10_000
@@ -34,8 +36,9 @@ def schedule_audience(predictor: SendTimePredictor, query: SendTimeQuery) -> Ite
     Yields
     ------
     DataFrame
-        customer, channel, slot_start (RFC 3339 with offset), slot, probability, lift, evidence,
-        because, time_zone, is_known; or without slot_start and lift for all slots.
+        customer, channel, slot_start (RFC 3339 with offset), slot, probability with its 90 %
+        bounds, lift, measure, evidence, because, time_zone, time_zone_source, is_known, and when
+        the customer will order next; without slot_start, bounds and lift for all slots.
     """
     for start in range(0, len(query.customers), CHUNK):
         part = replace(query, customers=query.customers[start : start + CHUNK])
@@ -55,6 +58,8 @@ def _list_slots(answers: Sequence[CustomerSendTimes]) -> list[dict[str, object]]
                 "slot_start": slot.start,
                 "slot": slot.slot,
                 "probability": slot.probability,
+                "low": slot.low,
+                "high": slot.high,
                 "lift": slot.lift,
                 **about,
             }
@@ -84,18 +89,36 @@ def _list_week(
 
 
 def _about(answer: CustomerSendTimes) -> dict[str, object]:
+    outlook = answer.outlook
     return {
+        "measure": answer.measure,
         "evidence": answer.evidence.label,
-        "because": answer.evidence.words,
+        "because": "; ".join((answer.evidence.words, *(answer.reasons or ()))),
         "time_zone": answer.time_zone,
+        "time_zone_source": answer.time_zone_source,
         "is_known": answer.is_known,
+        "advice": None if outlook is None else outlook.advice,
+        "wait_days": None if outlook is None else outlook.wait_days,
+        "order_probability_28d": None if outlook is None else outlook.order_probability_28d,
+        "days_to_next_order": None if outlook is None else outlook.days_to_next_order,
     }
 
 
 def load_predictor(files: Mapping[str, bytes]) -> SendTimePredictor:
-    """Return the predictor of a `promotion` artifact's files."""
-    profiles = Profiles(files["profiles.parquet"], files["profiles.json"])
-    return SendTimePredictor(load_send_time(files), profiles)
+    """Return the predictor of a `promotion` artifact's files.
+
+    Raises
+    ------
+    ArtifactError
+        If a file is missing or is not what it should be.
+    """
+    try:
+        profiles = Profiles(files[PROFILES_FILE], files[ABOUT_FILE])
+    except KeyError as error:
+        raise ArtifactError(f"{error.args[0]}: not there; publish again") from None
+    outlooks = Outlooks(files[OUTLOOK_FILE], profiles.rows) if OUTLOOK_FILE in files else None
+    memory = MessageMemory.from_files(files, profiles.histories)
+    return SendTimePredictor(load_send_time(files), profiles, memory, outlooks)
 
 
 def read_audience(path: Path) -> list[str]:
@@ -166,4 +189,5 @@ def build_query(
         quiet_hours=quiet,
         top_k=top_k,
         has_all_slots=has_all_slots,
+        has_reasons=True,
     )

@@ -10,10 +10,9 @@ from typing import Generic, Literal, TypeVar
 from features.errors import AlmanacError, ArtifactError, NotTrained
 from models.artifact import Artifact, load_published
 from models.demand.scenario_files import Scenarios
-from models.receptivity.send_time import load_send_time
+from serving.batch import load_predictor
 from serving.forecasts import ForecastTable
 from serving.planning import Planning
-from serving.profiles import Profiles
 from serving.reasons import REASONS_FILE
 from serving.send_times import SendTimePredictor
 
@@ -106,8 +105,7 @@ def _load(
 
 
 def _read_promotion(artifact: Artifact) -> SendTimePredictor:
-    profiles = Profiles(_file(artifact, "profiles.parquet"), _file(artifact, "profiles.json"))
-    return SendTimePredictor(load_send_time(artifact.files), profiles)
+    return load_predictor(artifact.files)
 
 
 def _read_demand(artifact: Artifact) -> tuple[ForecastTable, Planning, Scenarios | None]:

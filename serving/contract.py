@@ -90,6 +90,8 @@ class SendTimesRequest(Message):
     """How many slots per customer, the likeliest first."""
     all_slots: bool = False
     """Whether to add the probability of each of the 168 hours of the local week."""
+    reasons: bool = False
+    """Whether to add the most telling habit in counts, and what moves the activity."""
 
     @field_validator("customers", "channels")
     @classmethod
@@ -112,7 +114,10 @@ class Slot(Message):
     slot: int = Field(ge=0, lt=SLOTS_PER_WEEK)
     """Hour of the customer's local week; 0 = Monday 00:00."""
     probability: Probability
-    """That the customer is active at least once in this hour of a week; calibrated."""
+    """Calibrated, of what `measure` says."""
+    low: Probability
+    high: Probability
+    """90 % interval of the probability."""
     lift: float = Field(ge=0.0)
     """Probability ÷ the customer's mean probability over the permitted slots of the window."""
     channel: Channel
@@ -134,6 +139,23 @@ class Exclusion(Message):
     words: str
 
 
+class Outlook(Message):
+    """When a customer will order next; null where that is not within sight."""
+
+    advice: Literal["now", "wait", "win back"]
+    wait_days: int = Field(ge=0)
+    """Days to wait where the advice is to wait, else 0."""
+    order_probability_28d: Probability
+    """That they order within 28 days; calibrated."""
+    days_to_next_order: float | None
+    """Days by which the order is there with probability 0.5; low and high with 0.1 and 0.9."""
+    days_to_next_order_low: float | None
+    days_to_next_order_high: float | None
+    churn_risk: Probability
+    """That no order comes for several times the usual gap; calibrated."""
+    words: str
+
+
 class CustomerSendTimes(Message):
     """The slots of one customer."""
 
@@ -141,10 +163,18 @@ class CustomerSendTimes(Message):
     is_known: bool
     time_zone: str
     time_zone_source: str
+    """How the time zone is known: stated, device, region, inferred from activity, or project."""
+    measure: Literal["response", "activity"]
+    """What the probabilities are of: that a message sent in the hour is answered within the model's
+    window, or that the customer is active at least once in this hour of a week."""
     evidence: Evidence
+    outlook: Outlook | None = None
+    """Now or later, in days; null where nothing is known of the customer's orders."""
     slots: list[Slot]
     """The likeliest first; empty when everything is excluded."""
     exclusions: list[Exclusion]
+    reasons: list[str] | None = None
+    """In words; only if `reasons` was asked for."""
     probabilities: (
         Annotated[list[Probability], Field(min_length=SLOTS_PER_WEEK, max_length=SLOTS_PER_WEEK)]
         | None

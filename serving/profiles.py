@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from features.errors import ArtifactError, TableError
 from features.schema import ALL, CHANNELS, Customers
-from models.receptivity.histories import SLOT_COUNTS, Histories
+from models.receptivity.histories import CHANNEL_COUNTS, SLOT_COUNTS, WHOLE_COUNTS, Histories
 from serving.tables import read_table
 
+PROFILES_FILE, ABOUT_FILE = "profiles.parquet", "profiles.json"
 UNKNOWN_SOURCE = "project"
 """Where the time zone of a customer comes from of whom nothing is known."""
 _YES = {"all", "yes", "true", "1", "y"}
@@ -59,17 +60,17 @@ class Profiles:
         names = self.histories.segment_names
         self._segments = [f"region {name}" if name != ALL else "all regions" for name in names]
         self._segments.append("no region")
-        self._rows = {customer: row for row, customer in enumerate(self.histories.customer_id)}
-        if len(self._rows) < len(frame):
+        self.rows = {customer: row for row, customer in enumerate(self.histories.customer_id)}
+        if len(self.rows) < len(frame):
             raise ArtifactError("profiles.parquet: a customer is there twice; train again")
         self._kinds, self._kind_of_row = _read_kinds(frame, self.default)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def find_rows(self, customers: Sequence[str]) -> np.ndarray:
         """Return the row of each customer, shape (n,); -1 where nothing is known."""
-        get = self._rows.get
+        get = self.rows.get
         return np.fromiter((get(customer, -1) for customer in customers), np.int64, len(customers))
 
     def find_segments(self, rows: np.ndarray) -> list[str]:
@@ -121,8 +122,12 @@ def _read_table(content: bytes) -> pd.DataFrame:
     flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     frame = table.select(flat).to_pandas()
     # As Arrow, not as one Python list of dicts per customer: a hundredth of the memory.
-    counts = pd.arrays.ArrowExtensionArray(table.column(SLOT_COUNTS))
-    whole: pd.DataFrame = frame.assign(**{SLOT_COUNTS: counts})
+    nested = {
+        name: pd.arrays.ArrowExtensionArray(table.column(name))
+        for name in (SLOT_COUNTS, CHANNEL_COUNTS, WHOLE_COUNTS)
+        if name in table.column_names
+    }
+    whole: pd.DataFrame = frame.assign(**nested)
     return whole
 
 

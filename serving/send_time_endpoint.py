@@ -79,6 +79,7 @@ class SendTimeEndpoint:
             quiet_hours=QuietHours.parse(quiet.start, quiet.end) if quiet else None,
             top_k=asked.top_k,
             has_all_slots=asked.all_slots,
+            has_reasons=asked.reasons,
         )
 
     def _answer(self, query: SendTimeQuery) -> bytes:

@@ -14,12 +14,14 @@ from datetime import datetime, timedelta
 import msgspec
 import numpy as np
 
-from features.schema import SLOTS_PER_WEEK
+from features.schema import CHANNELS, SLOTS_PER_WEEK
 from models.campaign.send_slots import QuietHours
-from models.receptivity.evidence import LABELS, write_sentence
-from models.receptivity.histories import Histories
 from models.receptivity.send_time_base import SendTimeModel
+from serving.explanations import Evidence, Explainer
+from serving.message_memory import MessageMemory
+from serving.outlooks import Outlook, Outlooks
 from serving.profiles import Profile, Profiles
+from serving.slot_scores import SlotScorer
 from serving.slots import Slot, choose_slots, find_permitted
 
 WINDOW = timedelta(days=7)
@@ -48,6 +50,8 @@ class SendTimeQuery:
         Slots per customer; >= 1.
     has_all_slots : bool
         Whether to answer all 168 probabilities too.
+    has_reasons : bool
+        Whether to answer habits and contributions in words too.
     """
 
     customers: Sequence[str]
@@ -57,13 +61,7 @@ class SendTimeQuery:
     quiet_hours: QuietHours | None
     top_k: int
     has_all_slots: bool
-
-
-class Evidence(msgspec.Struct, frozen=True, gc=False):
-    """What an answer rests on."""
-
-    label: str
-    words: str
+    has_reasons: bool = False
 
 
 class Exclusion(msgspec.Struct, frozen=True, gc=False):
@@ -81,19 +79,27 @@ class CustomerSendTimes(msgspec.Struct, frozen=True):
     is_known: bool
     time_zone: str
     time_zone_source: str
+    measure: str
     evidence: Evidence
+    outlook: Outlook | None
     slots: list[Slot]
     exclusions: list[Exclusion]
+    reasons: list[str] | None
     probabilities: list[float] | None
 
 
 @dataclass(frozen=True)
-class _Scored:
-    """What the model says of the customers of a query, in their order."""
+class _Asked:
+    """The customers of a query, in their order: rows, and the channel each is answered for.
+
+    `channel` is None where none may be used; probabilities are then those of the first one asked
+    for.
+    """
 
     rows: np.ndarray
-    probability: np.ndarray
-    evidence: list[Evidence]
+    profiles: list[Profile]
+    channel: list[str | None]
+    exclusions: list[list[Exclusion]]
 
 
 class SendTimePredictor:
@@ -105,6 +111,10 @@ class SendTimePredictor:
         Fitted.
     profiles : Profiles
         Customers that are known, as of the model's cut-off.
+    memory : MessageMemory, optional
+        The response model with what it remembers; without it answers are of activity.
+    outlooks : Outlooks, optional
+        When customers will order next.
 
     Raises
     ------
@@ -112,49 +122,113 @@ class SendTimePredictor:
         If the profiles lack a feature that the model was fitted with.
     """
 
-    def __init__(self, model: SendTimeModel, profiles: Profiles) -> None:
-        if "threads" in model.get_params():
-            # More threads cost a request of one customer a hundred times the work itself.
-            model.set_params(threads=1)
-        self.model, self.profiles = model, profiles
-        nobody = Histories.unknown([""])
-        self._unknown = model.predict(nobody)[0]
-        self._weights = np.vstack([model.weights(profiles.histories), model.weights(nobody)])
-        self._events = np.append(profiles.histories.own_events, 0.0)
+    def __init__(
+        self,
+        model: SendTimeModel,
+        profiles: Profiles,
+        memory: MessageMemory | None = None,
+        outlooks: Outlooks | None = None,
+    ) -> None:
+        self.model, self.profiles, self.outlooks = model, profiles, outlooks
+        self.scorer = SlotScorer(model, profiles.histories, memory)
+        self.explainer = Explainer(model, profiles)
+        # Any missing feature is noticed here, not in a request.
+        self.scorer.score(np.array([-1, *range(min(1, len(profiles)))]), CHANNELS[0])
 
     def answer(self, query: SendTimeQuery) -> list[CustomerSendTimes]:
         """Return the send times of every customer of `query`, in its order."""
-        scored = self._score(query.customers)
-        groups: dict[Profile, list[int]] = {}
-        for index, row in enumerate(scored.rows.tolist()):
-            groups.setdefault(self.profiles.profile(row), []).append(index)
-        answers: list[CustomerSendTimes | None] = [None] * len(query.customers)
-        for profile, members in groups.items():
-            for index, found in zip(
-                members, _answer_group(query, scored, profile, np.array(members)), strict=True
-            ):
-                answers[index] = found
-        return [found for found in answers if found is not None]
+        asked = self._read(query)
+        probability = np.empty((len(asked.rows), SLOTS_PER_WEEK))
+        groups: dict[tuple[Profile, str | None], list[int]] = {}
+        for index, key in enumerate(zip(asked.profiles, asked.channel, strict=True)):
+            groups.setdefault(key, []).append(index)
+        by_channel: dict[str, list[int]] = {}
+        for (_, channel), members in groups.items():
+            by_channel.setdefault(channel or query.channels[0], []).extend(members)
+        for channel, members in by_channel.items():
+            probability[members] = self.scorer.score(asked.rows[members], channel).probability
+        slots: list[list[Slot]] = [[] for _ in asked.rows]
+        for (profile, channel), members in groups.items():
+            found = self._choose(query, profile, channel, asked, probability, members)
+            for index, chosen in zip(members, found, strict=True):
+                slots[index] = chosen
+        return self._put_together(query, asked, probability, slots)
 
-    def _score(self, customers: Sequence[str]) -> _Scored:
-        rows = self.profiles.find_rows(customers)
-        known = rows >= 0
-        probability = np.empty((len(rows), SLOTS_PER_WEEK))
-        probability[~known] = self._unknown
-        if known.any():
-            probability[known] = self.model.predict(self.profiles.histories.take(rows[known]))
-        return _Scored(rows, probability, self._explain(rows))
+    def _read(self, query: SendTimeQuery) -> _Asked:
+        rows = self.profiles.find_rows(query.customers)
+        profiles = [self.profiles.profile(row) for row in rows.tolist()]
+        chosen = {
+            profile: _choose_channel(query.channels, profile) for profile in dict.fromkeys(profiles)
+        }
+        return _Asked(
+            rows,
+            profiles,
+            [chosen[profile][0] for profile in profiles],
+            [chosen[profile][1] for profile in profiles],
+        )
 
-    def _explain(self, rows: np.ndarray) -> list[Evidence]:
-        weights = self._weights[rows]
-        labels = weights.argmax(axis=1).tolist()
+    def _choose(
+        self,
+        query: SendTimeQuery,
+        profile: Profile,
+        channel: str | None,
+        asked: _Asked,
+        probability: np.ndarray,
+        members: list[int],
+    ) -> list[list[Slot]]:
+        """Return the best permitted slots of customers who share a window and a channel."""
+        starts, hours = find_permitted(query.start, query.end, profile.time_zone, query.quiet_hours)
+        if not starts:
+            gone = Exclusion(None, NO_SLOT, _WORDS[NO_SLOT])
+            for index in members:
+                asked.exclusions[index] = [*asked.exclusions[index], gone]
+            return [[] for _ in members]
+        if channel is None:
+            return [[] for _ in members]
+
+        def bound(slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self.scorer.bound(asked.rows[members], channel, slots)
+
+        values = probability[members][:, hours]
+        return choose_slots(values, starts, hours, channel, query.top_k, bound)
+
+    def _put_together(
+        self,
+        query: SendTimeQuery,
+        asked: _Asked,
+        probability: np.ndarray,
+        slots: list[list[Slot]],
+    ) -> list[CustomerSendTimes]:
+        evidence = self.explainer.evidence(asked.rows)
+        reasons: Sequence[list[str] | None] = (
+            self.explainer.reasons(asked.rows) if query.has_reasons else [None] * len(asked.rows)
+        )
+        every = probability.tolist() if query.has_all_slots else [None] * len(asked.rows)
+        get = self.outlooks.get if self.outlooks else (lambda _: None)
         return [
-            Evidence(LABELS[label], write_sentence(events, (own, of_segment, of_all), segment))
-            for label, events, (own, of_segment, of_all), segment in zip(
-                labels,
-                self._events[rows].tolist(),
-                weights.tolist(),
-                self.profiles.find_segments(rows),
+            CustomerSendTimes(
+                customer_id=customer,
+                is_known=row >= 0,
+                time_zone=profile.time_zone,
+                time_zone_source=profile.time_zone_source,
+                measure=self.scorer.measure(channel or query.channels[0]),
+                evidence=rests_on,
+                outlook=get(row),
+                slots=chosen,
+                exclusions=excluded,
+                reasons=because,
+                probabilities=week,
+            )
+            for customer, row, profile, channel, rests_on, chosen, excluded, because, week in zip(
+                query.customers,
+                asked.rows.tolist(),
+                asked.profiles,
+                asked.channel,
+                evidence,
+                slots,
+                asked.exclusions,
+                reasons,
+                every,
                 strict=True,
             )
         ]
@@ -169,34 +243,6 @@ def default_window(as_of: datetime) -> tuple[datetime, datetime]:
     """Return the seven days that start at the minute of `as_of`."""
     start = as_of.replace(second=0, microsecond=0)
     return start, start + WINDOW
-
-
-def _answer_group(
-    query: SendTimeQuery, scored: _Scored, profile: Profile, members: np.ndarray
-) -> list[CustomerSendTimes]:
-    starts, hours = find_permitted(query.start, query.end, profile.time_zone, query.quiet_hours)
-    channel, exclusions = _choose_channel(query.channels, profile)
-    if not starts:
-        exclusions = [*exclusions, Exclusion(None, NO_SLOT, _WORDS[NO_SLOT])]
-    probability = scored.probability[members]
-    if channel is None or not starts:
-        slots: list[list[Slot]] = [[] for _ in members]
-    else:
-        slots = choose_slots(probability[:, hours], starts, hours.tolist(), channel, query.top_k)
-    every = probability.tolist() if query.has_all_slots else [None] * len(members)
-    return [
-        CustomerSendTimes(
-            query.customers[index],
-            bool(scored.rows[index] >= 0),
-            profile.time_zone,
-            profile.time_zone_source,
-            scored.evidence[index],
-            found,
-            exclusions,
-            probabilities,
-        )
-        for index, found, probabilities in zip(members.tolist(), slots, every, strict=True)
-    ]
 
 
 def _choose_channel(

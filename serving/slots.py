@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
@@ -9,6 +10,8 @@ import msgspec
 import numpy as np
 
 from models.campaign.send_slots import QuietHours, build_window, choose_best
+
+Bound = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):
@@ -20,6 +23,8 @@ class Slot(msgspec.Struct, frozen=True, gc=False):
     start: str
     slot: int
     probability: float
+    low: float
+    high: float
     lift: float
     channel: str
 
@@ -34,7 +39,12 @@ def find_permitted(
 
 
 def choose_slots(
-    values: np.ndarray, starts: list[str], hours: list[int], channel: str, top_k: int
+    values: np.ndarray,
+    starts: list[str],
+    hours: np.ndarray,
+    channel: str,
+    top_k: int,
+    bound: Bound,
 ) -> list[list[Slot]]:
     """Return the `top_k` best slots of each customer.
 
@@ -42,22 +52,25 @@ def choose_slots(
     ----------
     values : array of shape (n, n_permitted)
         Probability in each permitted slot.
-    starts, hours : list, length n_permitted
+    starts : list of str, length n_permitted
+    hours : array of int64, shape (n_permitted,)
         Start as text, and hour of the local week, of each permitted slot.
     channel : str
         Over which they are sent to.
     top_k : int
         At most as many as are permitted are returned.
+    bound : callable
+        Slots (n, k) → lower and upper bounds of their probabilities.
     """
     best = choose_best(values, top_k)
     chosen = np.take_along_axis(values, best, axis=1)
+    low, high = bound(hours[best])
     lifts = chosen / values.mean(axis=1, keepdims=True)
+    slots = hours.tolist()
     return [
         [
-            Slot(starts[at], hours[at], probability, lift, channel)
-            for at, probability, lift in zip(places, probabilities, gains, strict=True)
+            Slot(starts[at], slots[at], probability, least, most, lift, channel)
+            for at, probability, least, most, lift in zip(*row, strict=True)
         ]
-        for places, probabilities, gains in zip(
-            best.tolist(), chosen.tolist(), lifts.tolist(), strict=True
-        )
+        for row in zip(*(part.tolist() for part in (best, chosen, low, high, lifts)), strict=True)
     ]

@@ -65,7 +65,13 @@ def test_start_slot_and_zone_agree(predictor):
 
 def test_lift_is_against_the_mean_permitted_slot():
     values = np.array([[0.1, 0.4, 0.1]])
-    ((best, second),) = choose_slots(values, ["a", "b", "c"], [7, 8, 9], "sms", 2)
+
+    def bound(slots):
+        return slots / 1000, slots / 10
+
+    hours = np.array([7, 8, 9])
+    ((best, second),) = choose_slots(values, ["a", "b", "c"], hours, "sms", 2, bound)
+    assert (best.low, best.high, second.low) == (0.008, 0.8, 0.007)
     assert (best.start, best.slot, best.probability, best.channel) == ("b", 8, 0.4, "sms")
     assert best.lift == pytest.approx(2.0)
     assert (second.start, second.lift) == ("a", pytest.approx(0.5))  # the earlier of equals
