@@ -290,7 +290,7 @@ def send_times(
     import pandas as pd
 
     from serving.batch import build_query, load_predictor, read_audience, schedule_audience
-    from training.promotion.ready import find_send_times
+    from training.promotion.ready import find_champion
 
     terminal, loaded = _terminal(), _load(project)
     query = build_query(
@@ -302,8 +302,62 @@ def send_times(
         top_k=top,
         has_all_slots=all_slots,
     )
-    predictor = load_predictor(find_send_times(loaded, terminal))
+    predictor = load_predictor(find_champion(loaded, terminal)[1])
     _write(pd.concat(schedule_audience(predictor, query), ignore_index=True), out)
+
+
+@app.command("plan-campaign", rich_help_panel=CAMPAIGNS)
+def plan_campaign(
+    audience: Annotated[Path, typer.Option(help="CSV with a column customer_id.")],
+    promotion: Annotated[list[str], typer.Option(help="Promotion, repeatable, the dearest first.")],
+    out: TableFile,
+    name: Annotated[str, typer.Option(help="What the log calls it; else the promotions.")] = "",
+    start: Annotated[
+        str, typer.Option(help="Window start with offset, as 2026-01-31T00:00:00Z; else now.")
+    ] = "",
+    days: Annotated[int, typer.Option(min=1, max=28, help="Length of the window.")] = 7,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Channel it may use, repeatable.")
+    ] = None,
+    now: Annotated[
+        str, typer.Option(help="Decide as of this moment, with offset; else the clock's.")
+    ] = "",
+    budget: Annotated[
+        float | None, typer.Option(min=0.0, help="Money for all messages; else [campaign].")
+    ] = None,
+    log: Annotated[bool, typer.Option(help="Keep the decisions in the workspace.")] = True,
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Decide who gets which offer, when and over which channel; with arms and propensities."""
+    from serving.batch import read_audience
+    from serving.campaigns.log import log_decisions
+    from serving.campaigns.query import ask_campaign
+    from serving.campaigns.run import run_campaign
+    from serving.campaigns.schedule import describe_plan
+    from serving.campaigns.tables import list_tables
+    from training.promotion.ready import find_champion
+
+    terminal, loaded = _terminal(), _load(project)
+    query = ask_campaign(
+        loaded,
+        read_audience(audience),
+        name=name or "-".join(promotion),
+        promotions=tuple(promotion),
+        channels=tuple(channel or ("email",)),
+        start=start,
+        days=days,
+        budget=budget,
+        now=now or datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    _build_tables(loaded, terminal, list_tables(loaded))
+    version, files = find_champion(loaded, terminal)
+    planned = run_campaign(loaded, files, version, query)
+    for line in describe_plan(planned.plan, planned.schedule):
+        terminal.say(line)
+    if log:
+        path = log_decisions(planned.schedule, query, loaded.workspace.root)
+        terminal.say(f"logged every decision to {path}")
+    _write(planned.schedule, out)
 
 
 @app.command(rich_help_panel=DATA_SCIENCE)

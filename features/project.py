@@ -27,6 +27,7 @@ SECTIONS = (
     "demand",
     "stock",
     "promotion",
+    "campaign",
     "tracking",
     "serving",
 )
