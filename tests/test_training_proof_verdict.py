@@ -31,7 +31,8 @@ def make_evidence(**changes):
         "effective_sends": 2000.0,
         "covered": 1.0,
     }
-    return Evidence(**{**values, **changes})
+    given = {**values, **changes}
+    return Evidence(**{"claim": given["gain"], **given})
 
 
 def judge(**changes):
@@ -187,3 +188,11 @@ def test_without_evidence_the_gate_does_not_pass():
     assert not any(check.is_passed for check in judge_policy_value(gains))
     (nothing,) = judge_policy_value(pd.DataFrame(gains[:0]))
     assert not nothing.is_passed
+
+
+def test_a_claim_needs_the_wider_interval():
+    verdict = judge(claim=Interval(0.012, -0.001, 0.025))
+
+    assert verdict.decision == NOT_ENOUGH
+    assert "the 99 % interval" in verdict.words
+    assert verdict.more_sends > 0

@@ -20,7 +20,7 @@ _ABOUT = (
     "of the day and the log everything else. Sends that the policy would have made too count by "
     "how unlikely they were in the log. A policy was fixed before the first send that it is "
     "valued on.",
-    "A claim needs all of: the doubly robust interval on one side of 0, the self-normalised "
+    "A claim needs all of: the doubly robust 99 % interval on one side of 0, the self-normalised "
     "estimate on the same side, enough effective sends, and a log that covers what would be sent. "
     "Customers were resampled whole. To be promoted, the policy has to be better than every "
     "baseline that counts.",

@@ -63,6 +63,9 @@ class Evidence:
         That were logged.
     gain : Interval
         Target − baseline, doubly robust, on the same sends.
+    claim : Interval
+        The same with its 99 % interval: what a claim rests on, as a verdict is drawn at every
+        training, and one in forty of those drawn at 95 % would claim a gain where there is none.
     check : Interval
         The same, self-normalised: it must agree in sign.
     baseline_value : float
@@ -77,6 +80,7 @@ class Evidence:
     sends: int
     customers: int
     gain: Interval
+    claim: Interval
     check: Interval
     baseline_value: float
     effective_sends: float

@@ -54,9 +54,9 @@ def _judge(row: dict[Any, Any], min_effective_sends: float) -> list[Check]:
     return [
         check_above(
             f"policy_value/{baseline}",
-            float(row["low"]),
+            float(row["claim_low"]),
             0.0,
-            f"lower bound of the paired doubly robust gain a send over the {name}",
+            f"lower 99 % bound of the paired doubly robust gain a send over the {name}",
         ),
         check_above(
             f"policy_value_check/{baseline}",

@@ -26,15 +26,17 @@ class Resampled:
 
     values: Mapping[str, np.ndarray]
 
-    def interval(self, name: str, baseline: str | None = None) -> tuple[float, float]:
-        """Return the 95 % percentile interval of a value, or of its gain over another.
+    def interval(
+        self, name: str, baseline: str | None = None, *, level: float = 0.95
+    ) -> tuple[float, float]:
+        """Return the percentile interval of a value, or of its gain over another.
 
         NaN where a resample holds no row that counts.
         """
         drawn = self.values[name]
         if baseline is not None:
             drawn = drawn - self.values[baseline]
-        low, high = np.quantile(drawn, [0.025, 0.975])
+        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
 

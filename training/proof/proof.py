@@ -40,7 +40,7 @@ def prove(
     min_effective_sends: float = MIN_EFFECTIVE_SENDS,
     least_propensity: float = LEAST_PROPENSITY,
     n_folds: int = 5,
-    n_resamples: int = 1000,
+    n_resamples: int = 2000,
     threads: int = 1,
 ) -> Proof:
     """Value policies on logged sends and say what may be claimed of the target over each other.

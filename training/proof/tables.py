@@ -82,9 +82,9 @@ def tabulate_proof(proof: Proof) -> dict[str, pd.DataFrame]:
     dict of str to DataFrame
         `policy_values`: `policy, estimator, value, low, high, ess, customers, covered, clipped,
         outside`, empty where no evidence is possible. `policy_gains`: `target, baseline, gain, low,
-        high, relative, check_gain, check_low, check_high, ess, covered, verdict, words,
-        more_sends`, where
-        the check is the self-normalised estimate. `policy_notes`: `note`.
+        high, claim_low, claim_high, relative, check_gain, check_low, check_high, ess, covered,
+        verdict, words, more_sends`, where the claim is the 99 % interval and the check the
+        self-normalised estimate. `policy_notes`: `note`.
     """
     values = [
         (
@@ -100,6 +100,8 @@ def tabulate_proof(proof: Proof) -> dict[str, pd.DataFrame]:
             "gain": verdict.gain.value,
             "low": verdict.gain.low,
             "high": verdict.gain.high,
+            "claim_low": verdict.claim.low,
+            "claim_high": verdict.claim.high,
             "relative": verdict.relative,
             "check_gain": verdict.check.value,
             "check_low": verdict.check.low,

@@ -26,6 +26,7 @@ from training.proof.logged import LoggedSends
 from training.proof.policies import restrict_policy
 
 MIN_CUSTOMERS = 20
+CLAIM_LEVEL = 0.99
 
 
 @dataclass(frozen=True)
@@ -163,17 +164,18 @@ def gather_evidence(
 ) -> Evidence:
     """Return what a verdict on two policies is drawn from; `names` are those of the two."""
 
-    def compare(estimator: str) -> Interval:
+    def compare(estimator: str, level: float = 0.95) -> Interval:
         gain = target.rows[estimator].value - baseline.rows[estimator].value
         if drawn is None:
             return Interval(gain, math.nan, math.nan)
         own, other = (_name(name, estimator) for name in names)
-        return Interval(gain, *drawn.interval(own, other))
+        return Interval(gain, *drawn.interval(own, other, level=level))
 
     return Evidence(
         sends=len(logged),
         customers=logged.n_customers,
         gain=compare(DOUBLY_ROBUST),
+        claim=compare(DOUBLY_ROBUST, CLAIM_LEVEL),
         check=compare(SELF_NORMALISED),
         baseline_value=baseline.rows[DOUBLY_ROBUST].value,
         effective_sends=min(target.effective_sends, baseline.effective_sends),

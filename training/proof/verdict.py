@@ -29,7 +29,7 @@ class Verdict:
     baseline : str
     decision : str
         'better', 'worse', 'not enough evidence' or 'no evidence possible'.
-    gain, check : Interval
+    gain, claim, check : Interval
         See `Evidence`.
     relative : float
         Gain ÷ the baseline's value; NaN where that is not above 0.
@@ -44,6 +44,7 @@ class Verdict:
     baseline: str
     decision: str
     gain: Interval
+    claim: Interval
     check: Interval
     relative: float
     effective_sends: float
@@ -75,7 +76,7 @@ class Proof:
     def is_better(self, uncounted: Collection[str] = (RANDOM,)) -> bool:
         """Whether the target is better than every baseline that counts.
 
-        All of the claims must hold, each at 95 %: the chance that all are made and one is false is
+        All of the claims must hold, each at 99 %: the chance that all are made and one is false is
         no greater than that of one claim, so that no correction for their number is due.
 
         References
@@ -92,7 +93,7 @@ def judge_gain(
 ) -> Verdict:
     """Say what the evidence allows to be said of the target over a baseline.
 
-    A claim in either direction needs all of: the doubly robust interval on one side of 0; the
+    A claim in either direction needs all of: the doubly robust 99 % interval on one side of 0; the
     self-normalised estimate on the same side; `min_effective_sends` of both policies; and at
     least 90 % of what both would send covered by the log.
 
@@ -113,8 +114,8 @@ def judge_gain(
         decision = BETTER if gain.low > 0 else WORSE
         words = _write_claim(baseline, gain, relative)
     return Verdict(
-        baseline, decision, gain, evidence.check, relative, evidence.effective_sends,
-        evidence.covered, more, words,
+        baseline, decision, gain, evidence.claim, evidence.check, relative,
+        evidence.effective_sends, evidence.covered, more, words,
     )  # fmt: skip
 
 
@@ -122,7 +123,9 @@ def refuse_verdict(baseline: str, why: str) -> Verdict:
     """Return the verdict where nothing that was logged can tell, and why."""
     nothing = Interval(math.nan, math.nan, math.nan)
     words = f"{IMPOSSIBLE}: {why}"
-    return Verdict(baseline, IMPOSSIBLE, nothing, nothing, math.nan, 0.0, 0.0, math.nan, words)
+    return Verdict(
+        baseline, IMPOSSIBLE, nothing, nothing, nothing, math.nan, 0.0, 0.0, math.nan, words
+    )
 
 
 def count_sends_needed(sends: int, half: float, effect: float) -> float:
@@ -148,6 +151,8 @@ def _find_doubt(evidence: Evidence, min_effective_sends: float) -> str:
         return f"the log covers only {write_percent(evidence.covered, 0)} of what would be sent"
     if gain.low <= 0 <= gain.high:
         return "the interval spans 0"
+    if evidence.claim.low <= 0 <= evidence.claim.high:
+        return "the 99 % interval, which a claim needs, spans 0"
     if not gain.value * check.value > 0:
         return "the two estimators disagree on the sign"
     if not evidence.effective_sends >= min_effective_sends:
@@ -169,7 +174,7 @@ def _count_more_sends(evidence: Evidence, min_effective_sends: float) -> float:
     if _is_nothing(evidence) or _is_alike(evidence):
         return math.nan
     effect = max(abs(evidence.gain.value), LEAST_RELATIVE_GAIN * evidence.baseline_value)
-    needed = [count_sends_needed(evidence.sends, evidence.gain.half, effect)]
+    needed = [count_sends_needed(evidence.sends, evidence.claim.half, effect)]
     if not evidence.gain.value * evidence.check.value > 0:
         needed.append(count_sends_needed(evidence.sends, evidence.check.half, effect))
     if evidence.effective_sends > 0:
