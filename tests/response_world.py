@@ -1,8 +1,9 @@
 """A small simulated world of messages with known truth, for tests.
 
 Customers have an hour of their own, told by what they do by themselves; they answer in proportion
-to a power of that, times a level of their own and a lift that evenings have in everybody's eyes.
-The sender is confounded: loyal customers get most messages in the morning, others at any time.
+to a power of that, times a level of their own and a lift that evenings have in everybody's eyes;
+at once, if at all. The sender is confounded: loyal customers get most messages in the morning,
+others at any time.
 """
 
 from dataclasses import dataclass
@@ -110,11 +111,13 @@ def send(context, level, truth, sends, rng):
         row=row,
         channel=channel,
         slot=slot,
+        minute=rng.uniform(0, 60, m),
         is_engaged=is_engaged,
         propensity=np.full(m, np.nan),
         fatigue=np.column_stack([rng.integers(0, 3, (m, 3)), rng.uniform(1, 200, m)]),
         channel_fatigue=rng.integers(0, 3, m).astype(float),
         discount=rng.choice([np.nan, 0.1, 0.3], m),
         hours_to_open=np.where(opened < 168, opened, np.nan),
+        hours_to_answer=np.where(is_engaged, rng.exponential(0.2, m), np.nan),
         observed_hours=np.full(m, 168.0),
     )

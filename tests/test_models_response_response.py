@@ -13,11 +13,10 @@ from features.errors import ArtifactError, MissingColumn, NotEnoughData, Unknown
 from models.receptivity.histories import Histories
 from models.response.answer_reasons import PARTS
 from models.response.context import ResponseContext
-from models.response.forward_hours import KERNELS, mix_ahead
+from models.response.forward_hours import weigh_hours
 from models.response.message_counts import MessageCounts
 from models.response.response import MODELS, EBResponse, load_response
 from models.response.response_base import MODEL_FILE
-from models.response.response_chain import log_activity
 from models.response.response_design import DesignNames
 from models.response.sent_touches import SentTouches
 from models.response.step_tables import tabulate_steps
@@ -158,33 +157,15 @@ def test_the_best_hour_by_the_model_is_a_good_one_though_the_sender_was_confound
 
 def test_how_answers_follow_activity_is_found():
     """They are given at once, in proportion to a power of it."""
-    strengths = fit("empirical_bayes").chain_.strengths
-    assert strengths.activity_power == pytest.approx(POWER, abs=0.35)
-    assert strengths.ahead_short + strengths.ahead_long < 0.5
-
-
-def test_messages_that_wait_are_found_to_wait():
-    """Answers follow activity over the next hours: the chain leans on those, not on the slot."""
-    rng = np.random.default_rng(8)
-    windows = []
-    for window in WORLD.windows[:2]:
-        ahead = window.context.share @ KERNELS[1] * 168
-        chance = np.clip(0.08 * ahead[window.row, window.slot] ** 1.5, 0, 0.9)
-        windows.append(replace(window, is_engaged=rng.random(len(window)) < chance))
-    strengths = EBResponse().fit(windows).chain_.strengths
-    assert strengths.ahead_long > 0.5
-
-
-def test_a_week_ahead_is_a_mean_over_the_hours_to_come():
-    assert mix_ahead(0.0, 0.0).tolist() == np.eye(168).tolist()
-    mixed = mix_ahead(0.3, 0.2)
-    assert mixed.sum(axis=0) == pytest.approx(1.0)
-    sunday_night = np.eye(168)[0] @ mixed  # all activity is Monday, 00:00
-    assert sunday_night[0] > sunday_night[167] > sunday_night[160] > 0
-    assert sunday_night[1] == 0
-    # of the hour itself and of both kernels: 1 / sum of exp(-k / mean) over a day
-    first = [1 / sum(np.exp(-k / mean) for k in range(24)) for mean in (2.0, 8.0)]
-    assert sunday_night[0] == pytest.approx(0.5 + 0.3 * first[0] + 0.2 * first[1])
+    chain = fit("empirical_bayes").chain_
+    at_once = weigh_hours(chain.hazard.edges, chain.hazard.follow)
+    assert at_once[:2].sum() / at_once.sum() > 0.75
+    busy = np.log(168 * TEST.context.share)
+    ahead = chain.strengths.activity_power * np.log(
+        chain.hazard.ahead(TEST.context.share, chain.strengths.noticing)
+    )
+    slope = (busy * ahead).sum() / (busy**2).sum()
+    assert slope == pytest.approx(POWER, abs=0.35)
 
 
 @pytest.mark.parametrize("name", ["empirical_bayes", "lightgbm"])
@@ -270,7 +251,7 @@ def test_the_factors_of_the_chain_against_a_plain_loop():
     """Levels and lifts of some customers, by the definition: answers over expected answers."""
     chain, context = fit("empirical_bayes").chain_, TEST.context
     s, kernel = chain.strengths, fit("empirical_bayes").chain_.kernel
-    busy = log_activity(context.share @ mix_ahead(s.ahead_short, s.ahead_long))
+    busy = np.log(chain.hazard.ahead(context.share, s.noticing))
     for customer in (3, 250, 666):
         cells, totals = {}, np.zeros(2)
         for code, channel in enumerate(chain.channels):

@@ -89,7 +89,9 @@ def build_touch_rows(
 
 
 def touch_slots(workspace: Workspace, *, time_zone: str) -> str:
-    """Write a query of `message_id, slot`: the customer's local hour of the week at each send.
+    """Write a query of `message_id, slot, minute`: when each send was in the customer's week.
+
+    `slot` is the local hour of the week, `minute` the minutes of it that were over.
 
     Raises
     ------
@@ -97,10 +99,15 @@ def touch_slots(workspace: Workspace, *, time_zone: str) -> str:
         If there is no table of touches.
     """
     check_touches_exist(workspace)
-    columns = (Activity.EVENT_ID, Activity.MESSAGE_ID, Activity.TYPE, Activity.SLOT)
+    columns = (
+        *(Activity.EVENT_ID, Activity.MESSAGE_ID, Activity.TYPE, Activity.SLOT),
+        *(Activity.OCCURRED_AT, Activity.TIME_ZONE),
+    )
+    local = f"timezone({Activity.TIME_ZONE}, timezone('UTC', {Activity.OCCURRED_AT}))"
+    minute = f"CAST(epoch_us({local}) % 3600000000 AS DOUBLE) / 60000000"
     stream = build_stream(DuckDB(), workspace, columns, time_zone=time_zone)
     return (
-        f"SELECT message_id, slot FROM (\n{stream}\n) AS stream WHERE type = "
+        f"SELECT message_id, slot, {minute} AS minute FROM (\n{stream}\n) AS stream WHERE type = "
         f"{quote(EventType.TOUCH)} AND event_id = {quote(EventType.TOUCH + ':')} || message_id"
     )
 
@@ -173,7 +180,7 @@ fatigue AS (
 {fatigue_query(known, first)}
 )
 SELECT a.message_id, a.customer_id, a.channel, a.promotion_id, a.sent_at,
-    CAST(s.slot AS BIGINT) AS slot, a.arm, COALESCE(a.propensity, {nan}) AS propensity,
+    CAST(s.slot AS BIGINT) AS slot, s.minute, a.arm, COALESCE(a.propensity, {nan}) AS propensity,
     COALESCE({_discount(workspace, "a.promotion_id")}, {nan}) AS discount,
     {", ".join(f"COALESCE(CAST(f.{name} AS DOUBLE), {nan}) AS {name}" for name in FATIGUE)},
     CAST(f.{CHANNEL_FATIGUE} AS DOUBLE) AS {CHANNEL_FATIGUE},

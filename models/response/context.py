@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from features.messages.touch_rows import CHANNEL_FATIGUE, FATIGUE
 from features.schema import SLOTS_PER_WEEK, Touches
+from models.receptivity.empirical_bayes import ShapeChain
 from models.receptivity.histories import Histories
 from models.response.message_counts import MessageCounts
 
@@ -44,6 +46,10 @@ class ResponseContext:
     level_features : array of float64, shape (n, n_features)
         What else tells how much a customer answers; NaN = not known.
     level_names : tuple of str
+    channel_counts : scipy.sparse.csr_array of float64, shape (n, 9 * 168), or None
+        Activity by channel and slot, as of `Histories`; None = not known.
+    shape : ShapeChain or None
+        The chain that `share` came from; None = not known.
     """
 
     customer_id: np.ndarray
@@ -57,6 +63,8 @@ class ResponseContext:
     discount: np.ndarray
     level_features: np.ndarray
     level_names: tuple[str, ...]
+    channel_counts: sparse.csr_array | None = None
+    shape: ShapeChain | None = None
 
     def __len__(self) -> int:
         return len(self.customer_id)
@@ -73,6 +81,7 @@ class ResponseContext:
         discount: float | np.ndarray = np.nan,
         level_names: Sequence[str] = (),
         receptivity_level: np.ndarray | None = None,
+        shape: ShapeChain | None = None,
     ) -> ResponseContext:
         """Put together what is known of the customers of `histories`, in their order.
 
@@ -95,6 +104,8 @@ class ResponseContext:
             Level features of `histories` to read.
         receptivity_level : array of shape (n,), optional
             Expected active slots a week, which becomes one more level feature.
+        shape : ShapeChain, optional
+            The chain that `share` came from.
 
         Raises
         ------
@@ -126,6 +137,8 @@ class ResponseContext:
             discount=np.broadcast_to(np.asarray(discount, dtype=np.float64), (n,)),
             level_features=features,
             level_names=names,
+            channel_counts=histories.channel_counts,
+            shape=shape,
         )
 
     def take(self, rows: np.ndarray | slice) -> ResponseContext:
@@ -142,6 +155,8 @@ class ResponseContext:
             discount=self.discount[rows],
             level_features=self.level_features[rows],
             level_names=self.level_names,
+            channel_counts=None if self.channel_counts is None else self.channel_counts[rows],
+            shape=self.shape,
         )
 
     def codes_in(self, names: Sequence[str]) -> np.ndarray:

@@ -54,6 +54,7 @@ def build_context(
         share_events=receptivity.shape_.strength(histories),
         fatigue=fatigue,
         discount=discount,
+        shape=receptivity.shape_,
     )
     levels = [*_read_levels(histories), receptivity.level_.level(histories)]
     return replace(

@@ -2,16 +2,16 @@
 
 The rate of answers to a message is
 
-    rate of the channel × level of the customer × activity(slot)^power × lift(slot),
+    rate of the channel × level of the customer × ahead(slot)^power × lift(slot),
 
 and what is learned of each factor is a ratio: answers seen over answers *expected* of the messages
 that were sent, under all factors above it. So an hour is never good because much was sent in it,
-and never because good customers were sent to in it. Activity is that of the slot and of the hours
-after it, as a message waits until the customer looks. Every ratio is a gamma-Poisson posterior
-mean, (answers + strength) / (expected + strength): the level goes from everybody, to the customer
-over all channels, to the customer in the channel; the lift of a slot from everybody, to the
-segment, to the customer. A message speaks for the hours around it and for the same hour of other
-days, as in `models.receptivity.empirical_bayes`.
+and never because good customers were sent to in it. Activity is what lies ahead of the slot, as a
+message waits until the customer looks (`models.response.answer_hazard`). Every ratio is a
+gamma-Poisson posterior mean, (answers + strength) / (expected + strength): the level goes from
+everybody, to the customer over all channels, to the customer in the channel; the lift of a slot
+from everybody, to the segment, to the customer. A message speaks for the hours around it and for
+the same hour of other days, as in `models.receptivity.empirical_bayes`.
 
 References
 ----------
@@ -32,12 +32,11 @@ from scipy import sparse
 
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.empirical_bayes import build_kernel
+from models.response.answer_hazard import AnswerHazard
 from models.response.context import ResponseContext
-from models.response.forward_hours import mix_ahead
+from models.response.looks import Looks
 
 CHAIN_FILE, LIFT_FILE, SEGMENT_FILE = "chain.json", "lifts.npy", "segment_lifts.npy"
-LARGEST_LOG_ACTIVITY = 4.0
-"""Log of how much busier or quieter than even an hour may count: fifty-five-fold."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,12 @@ class Strengths:
     global_lift, segment_lift, customer_lift : float
         Strength above the lift of a slot: everybody's, a segment's and a customer's, in expected
         answers after smoothing.
-    ahead_short, ahead_long : float
-        Which part of activity is that of the next hours; see `mix_ahead`.
     activity_power : float
-        How strongly answers follow activity: 0 not at all, 1 in proportion.
+        How strongly answers follow what lies ahead: 0 not at all, 1 as their ages tell.
     bandwidth_hours, day_sharing : float
         Of the smoothing around the week; see `build_kernel`.
+    noticing : float
+        See `AnswerHazard.ahead`.
     """
 
     any_level: float
@@ -67,8 +66,7 @@ class Strengths:
     activity_power: float
     bandwidth_hours: float
     day_sharing: float
-    ahead_short: float
-    ahead_long: float
+    noticing: float
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class ResponseParts:
     level_variance : array of shape (n,)
         Variance of the level over its square.
     activity : array of shape (n, 168)
-        log(168 × share): how much busier than even the customer is then and soon after.
+        Log of the hazard of an answer ahead of the slot, relative to an even week.
     lift : array of shape (n, 168)
         log of global × segment × own lift.
     hour_variance : array of shape (n, 168)
@@ -112,6 +110,10 @@ class ResponseChain:
     segment_lift : array of shape (n_channels, n_segments + 1, 168)
         On top of it; the last row, of customers without a segment, is 1.
     strengths : Strengths
+    looks : Looks
+        When customers look at messages.
+    hazard : AnswerHazard
+        At what age messages are answered.
     """
 
     channels: tuple[str, ...]
@@ -120,6 +122,8 @@ class ResponseChain:
     lift: np.ndarray
     segment_lift: np.ndarray
     strengths: Strengths
+    looks: Looks
+    hazard: AnswerHazard
 
     @property
     def kernel(self) -> np.ndarray:
@@ -128,11 +132,12 @@ class ResponseChain:
 
     def parts(self, context: ResponseContext, channel: str) -> ResponseParts:
         """Return the factors of every customer in a channel that the chain knows."""
-        code, with_ = self.channels.index(channel), self.strengths
-        activity = log_activity(context.share @ mix_ahead(with_.ahead_short, with_.ahead_long))
+        code, share = self.channels.index(channel), self.looks.share(context)
+        activity = np.log(self.hazard.ahead(share, self.strengths.noticing))
         any_level, any_answers = self._any_level(context, activity)
         counts = context.messages.of(channel)
-        expected, above = self._expected(context, activity, channel), with_.channel_level
+        above = self.strengths.channel_level
+        expected = self._expected(context, activity, channel)
         answers = _row_sums(counts.answered) + above * any_level
         foreseen = _row_sums(expected) + above
         level = answers / foreseen
@@ -146,7 +151,7 @@ class ResponseChain:
             level_variance=1 / answers + (above / foreseen) ** 2 / any_answers,
             activity=activity,
             lift=shared + np.log(own),
-            hour_variance=1 / own_answers + self._activity_variance(context),
+            hour_variance=1 / own_answers + self._activity_variance(context, share),
         )
 
     def rates(self, parts: ResponseParts, channel: str) -> np.ndarray:
@@ -162,6 +167,8 @@ class ResponseChain:
             "segment_names": list(self.segment_names),
             "rate": self.rate.tolist(),
             "strengths": {f.name: getattr(self.strengths, f.name) for f in fields(Strengths)},
+            "looks": self.looks.to_json(),
+            "hazard": self.hazard.to_json(),
         }
         return {
             CHAIN_FILE: json.dumps(document, sort_keys=True).encode(),
@@ -185,6 +192,8 @@ class ResponseChain:
             lift,
             segment_lift,
             Strengths(**document["strengths"]),
+            Looks.from_json(document["looks"]),
+            AnswerHazard.from_json(document["hazard"]),
         )
 
     def _expected(
@@ -230,17 +239,13 @@ class ResponseChain:
         """How much less a smoothed count varies than a plain one of the same mean."""
         return float((self.kernel[0] ** 2).sum())
 
-    def _activity_variance(self, context: ResponseContext) -> np.ndarray:
-        """Return the relative variance of activity^power that comes from few events, (n, 168)."""
-        events = context.share * context.share_events[:, None]
-        return np.asarray(self.strengths.activity_power**2 * self._spread / events)
-
-
-def log_activity(share: np.ndarray) -> np.ndarray:
-    """Return log(168 × share), bounded, of the shape of `share`."""
-    bound = LARGEST_LOG_ACTIVITY
-    busier = np.maximum(share * SLOTS_PER_WEEK, np.exp(-bound))
-    return np.asarray(np.minimum(np.log(busier), bound))
+    def _activity_variance(self, context: ResponseContext, share: np.ndarray) -> np.ndarray:
+        """Return the relative variance of ahead^power that comes from few events, (n, 168)."""
+        events = self.looks.strength(context)
+        if events is context.share_events:
+            events = events / self._spread  # receptivity smooths about as answers are smoothed
+        doubt = self.hazard.doubt(share, events, self.strengths.noticing)
+        return np.asarray(self.strengths.activity_power**2 * doubt)
 
 
 def _rows_of(cells: sparse.csr_array) -> np.ndarray:

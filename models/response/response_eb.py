@@ -35,7 +35,9 @@ class EBResponse(ResponseModel):
     time_to_open_: TimeToOpen
 
     def _fit(self, windows: Sequence[SentTouches], weights: Sequence[np.ndarray]) -> None:
-        self.chain_ = fit_response_chain(windows, weights, self.channels_)
+        self.chain_ = fit_response_chain(
+            windows, weights, self.channels_, window_hours=self.window_hours
+        )
         hours, observed, channel, slot = (
             np.concatenate([getattr(window, name) for window in windows])
             for name in ("hours_to_open", "observed_hours", "channel", "slot")

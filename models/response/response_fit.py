@@ -11,28 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit
 
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.empirical_bayes import build_kernel
 from models.receptivity.fitting import maximise_posterior
+from models.response.answer_hazard import AnswerHazard
 from models.response.context import ResponseContext
-from models.response.forward_hours import KERNELS
-from models.response.response_chain import ResponseChain, Strengths, log_activity
+from models.response.looks import Looks, fit_looks
+from models.response.response_chain import ResponseChain, Strengths
 from models.response.sent_touches import SentTouches
 
 PRIOR = np.array(
     [
         [np.log(1.0), 1.5],  # any_level
         [np.log(1.0), 1.5],  # channel_level
-        [np.log(30.0), 1.5],  # global_lift
-        [np.log(30.0), 1.5],  # segment_lift
+        [np.log(500.0), 0.5],  # global_lift
+        [np.log(200.0), 0.5],  # segment_lift
         [np.log(5.0), 1.5],  # customer_lift
-        [np.log(0.7), 0.7],  # activity_power
+        [np.log(1.0), 0.5],  # activity_power
         [np.log(1.5), 0.5],  # bandwidth_hours
         [0.8, 1.0],  # day_sharing, of its logit
-        [-1.0, 1.5],  # ahead_short, of its log odds to the hour itself
-        [-1.0, 1.5],  # ahead_long, too
+        [-4.0, 1.0],  # noticing, too: what is noticed is mostly dealt with at once
     ]
 )
 """Centre and deviation of the normal priors, of logarithms unless said, as in `Strengths`.
@@ -43,6 +43,8 @@ GRAIN = np.array([0.5, 50.0])
 """A grain of prior answers and messages, so that a silent channel has a rate above zero."""
 MAX_FIT_TOUCHES = 10_000
 """Touches per window that the few strengths are fitted on."""
+When = tuple[Looks, AnswerHazard]
+"""When customers look at messages, and at what age messages are answered."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ class Counts:
     ----------
     row, channel, slot : arrays of int64, shape (k,)
     sent, answered : arrays of float64, shape (k,)
-    shares : array of float64, shape (k, 3)
-        The customer's share of activity in the slot, and over the hours after it by either kernel
-        of `models.response.forward_hours`.
+    ahead : array of float64, shape (k, 2)
+        What lies ahead of the slot for the customer without noticing and with nothing else; see
+        `AnswerHazard.ahead`.
     segment : array of int64, shape (n,)
         Of each customer, in the names of the chain; the last = none.
     n_channels, n_segments : int
@@ -67,7 +69,7 @@ class Counts:
     slot: np.ndarray
     sent: np.ndarray
     answered: np.ndarray
-    shares: np.ndarray
+    ahead: np.ndarray
     segment: np.ndarray
     n_channels: int
     n_segments: int
@@ -96,13 +98,17 @@ class Window:
     slot: np.ndarray
     is_engaged: np.ndarray
     weight: np.ndarray
-    shares: np.ndarray
+    ahead: np.ndarray
     line: np.ndarray
     of_touch: np.ndarray
 
 
 def fit_response_chain(
-    windows: Sequence[SentTouches], weights: Sequence[np.ndarray], channels: tuple[str, ...]
+    windows: Sequence[SentTouches],
+    weights: Sequence[np.ndarray],
+    channels: tuple[str, ...],
+    *,
+    window_hours: float,
 ) -> ResponseChain:
     """Fit the chain to windows of touches, oldest first.
 
@@ -114,10 +120,13 @@ def fit_response_chain(
         Of each window's touches, such as `weigh_sends` gives.
     channels : tuple of str
         Channels to learn; touches of others are left out.
+    window_hours : float
+        Within which an answer counts.
     """
+    when = fit_looks(windows, window_hours)
     names = tuple(sorted({name for window in windows for name in window.context.segment_names}))
     flat = [
-        _flatten(window, weight, channels, names)
+        _flatten(window, weight, channels, names, when)
         for window, weight in zip(windows, weights, strict=True)
     ]
 
@@ -129,12 +138,13 @@ def fit_response_chain(
     strengths = _to_strengths(maximise_posterior(loss, PRIOR))
     rate = _fit_rate(flat, strengths)
     lifts = read_lifts(flat[-1].counts, strengths, rate)
-    return ResponseChain(channels, names, rate, lifts.lift, lifts.segment_lift, strengths)
+    return ResponseChain(channels, names, rate, lifts.lift, lifts.segment_lift, strengths, *when)
 
 
 def refresh_lifts(chain: ResponseChain, context: ResponseContext) -> ResponseChain:
     """Return the chain with the lifts of everybody and of segments read from later histories."""
-    counts = _count(context, chain.channels, chain.segment_names)
+    when = chain.looks, chain.hazard
+    counts = _count(context, chain.channels, chain.segment_names, when)
     lifts = read_lifts(counts, chain.strengths, chain.rate)
     return replace(chain, lift=lifts.lift, segment_lift=lifts.segment_lift)
 
@@ -144,7 +154,7 @@ def read_lifts(counts: Counts, strengths: Strengths, rate: np.ndarray) -> Lifts:
     shape = (counts.n_channels, counts.n_segments + 1, SLOTS_PER_WEEK)
     kernel = build_kernel(strengths.bandwidth_hours, strengths.day_sharing)
     expected = rate[counts.channel] * counts.sent
-    expected = expected * _follow(counts.shares, strengths)
+    expected = expected * _follow(counts.ahead, strengths)
     # a first level without lifts, so that good customers make no hour good
     first = _read_levels(counts, expected, strengths)[counts.row, counts.channel]
     of_slot = counts.channel * SLOTS_PER_WEEK + counts.slot
@@ -190,7 +200,7 @@ def _log_likelihood(window: Window, strengths: Strengths, rate: np.ndarray) -> f
     seen = np.bincount(window.of_touch, counts.answered[window.line] * near, n)
     foreseen = np.bincount(window.of_touch, lifts.expected[window.line] * near, n)
     mean = rate[window.channel] * lifts.level[window.row, window.channel]
-    mean = mean * _follow(window.shares, strengths)
+    mean = mean * _follow(window.ahead, strengths)
     mean = mean * lifts.lift[window.channel, window.slot]
     segment = counts.segment[window.row]
     mean = mean * lifts.segment_lift[window.channel, segment, window.slot]
@@ -204,36 +214,35 @@ def _fit_rate(windows: Sequence[Window], strengths: Strengths) -> np.ndarray:
     counts = windows[-1].counts
     n = counts.n_channels
     answered = GRAIN[0] + np.bincount(counts.channel, counts.answered, n)
-    sent = GRAIN[1] + np.bincount(
-        counts.channel, counts.sent * _follow(counts.shares, strengths), n
-    )
+    sent = GRAIN[1] + np.bincount(counts.channel, counts.sent * _follow(counts.ahead, strengths), n)
     for window in windows:
         answered += np.bincount(window.channel, window.weight * window.is_engaged, n)
-        sent += np.bincount(window.channel, window.weight * _follow(window.shares, strengths), n)
+        sent += np.bincount(window.channel, window.weight * _follow(window.ahead, strengths), n)
     return np.asarray(answered / sent)
 
 
-def _follow(shares: np.ndarray, strengths: Strengths) -> np.ndarray:
+def _follow(ahead: np.ndarray, strengths: Strengths) -> np.ndarray:
     """Return the factor that activity gives to the rate, shape (k,)."""
-    short, long = strengths.ahead_short, strengths.ahead_long
-    mixed = shares @ np.array([1 - short - long, short, long])
-    return np.asarray(np.exp(strengths.activity_power * log_activity(mixed)))
+    mixed = ahead @ np.array([1 - strengths.noticing, strengths.noticing])
+    return np.asarray(mixed**strengths.activity_power)
 
 
 def _to_strengths(point: np.ndarray) -> Strengths:
     names = [field.name for field in fields(Strengths)]
-    parts = softmax(np.append(0.0, point[8:]))[1:]
-    values = [*np.exp(point[:7]).tolist(), float(expit(point[7])), *parts.tolist()]
+    values = [*np.exp(point[:7]).tolist(), *expit(point[7:]).tolist()]
     return Strengths(**dict(zip(names, values, strict=True)))
 
 
-def _share_ahead(context: ResponseContext, row: np.ndarray, slot: np.ndarray) -> np.ndarray:
-    weeks = (context.share, *(context.share @ kernel for kernel in KERNELS))
-    return np.column_stack([week[row, slot] for week in weeks])
+def _look_ahead(
+    context: ResponseContext, row: np.ndarray, slot: np.ndarray, when: When
+) -> np.ndarray:
+    looks, hazard = when
+    share = looks.share(context)
+    return np.column_stack([hazard.ahead(share, part)[row, slot] for part in (0.0, 1.0)])
 
 
 def _count(
-    context: ResponseContext, channels: tuple[str, ...], segments: tuple[str, ...]
+    context: ResponseContext, channels: tuple[str, ...], segments: tuple[str, ...], when: When
 ) -> Counts:
     """Flatten the message counts of a context."""
     parts = []
@@ -257,7 +266,7 @@ def _count(
         slot=slot,
         sent=sent_[order],
         answered=answered_[order],
-        shares=_share_ahead(context, row, slot),
+        ahead=_look_ahead(context, row, slot, when),
         segment=context.codes_in(segments) % (len(segments) + 1),
         n_channels=len(channels),
         n_segments=len(segments),
@@ -265,9 +274,13 @@ def _count(
 
 
 def _flatten(
-    window: SentTouches, weight: np.ndarray, channels: tuple[str, ...], segments: tuple[str, ...]
+    window: SentTouches,
+    weight: np.ndarray,
+    channels: tuple[str, ...],
+    segments: tuple[str, ...],
+    when: When,
 ) -> Window:
-    counts = _count(window.context, channels, segments)
+    counts = _count(window.context, channels, segments, when)
     code = np.array([channels.index(c) if c in channels else -1 for c in window.channel], int)
     known = np.flatnonzero(code >= 0)
     step = max(1, -(-len(known) // MAX_FIT_TOUCHES))
@@ -287,7 +300,7 @@ def _flatten(
         slot=touches.slot,
         is_engaged=touches.is_engaged,
         weight=weight[known],
-        shares=_share_ahead(window.context, touches.row, touches.slot),
+        ahead=_look_ahead(window.context, touches.row, touches.slot, when),
         line=np.arange(len(of_touch)) - before + first[of_touch],
         of_touch=of_touch,
     )

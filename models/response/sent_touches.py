@@ -28,6 +28,8 @@ class SentTouches:
     channel : array of str, shape (m,)
     slot : array of int64, shape (m,)
         Hour of the customer's local week in which it was sent.
+    minute : array of float64, shape (m,)
+        Minutes of that hour that were over, in [0, 60).
     is_engaged : array of bool, shape (m,)
         Whether it was answered within the window.
     propensity : array of float64, shape (m,)
@@ -35,8 +37,10 @@ class SentTouches:
     fatigue : array of float64, shape (m, 4)
     channel_fatigue, discount : array of float64, shape (m,)
         As of the send.
-    hours_to_open, observed_hours : array of float64, shape (m,)
-        NaN = not opened while it was observed; and for how long it was.
+    hours_to_open, hours_to_answer : array of float64, shape (m,)
+        From the send to the open, and to the click or the order; NaN = none while it was observed.
+    observed_hours : array of float64, shape (m,)
+        How long it was observed.
     """
 
     context: ResponseContext
@@ -49,7 +53,9 @@ class SentTouches:
     fatigue: np.ndarray
     channel_fatigue: np.ndarray
     discount: np.ndarray
+    minute: np.ndarray
     hours_to_open: np.ndarray
+    hours_to_answer: np.ndarray
     observed_hours: np.ndarray
 
     def __len__(self) -> int:
@@ -97,6 +103,10 @@ class SentTouches:
             is_engaged=rows["is_engaged"].to_numpy(dtype=bool),
             fatigue=rows[list(FATIGUE)].to_numpy(dtype=np.float64),
             channel_fatigue=rows[CHANNEL_FATIGUE].to_numpy(dtype=np.float64),
+            hours_to_answer=np.fmin(
+                rows["hours_to_click"].to_numpy(dtype=np.float64),
+                rows["hours_to_order"].to_numpy(dtype=np.float64),
+            ),
             **number,
         )
 
@@ -127,8 +137,8 @@ class SentTouches:
                 yield channel, part, self.take(part)
 
 
-_NUMBERS = (Touches.PROPENSITY, "discount", "hours_to_open", "observed_hours")
+_NUMBERS = (Touches.PROPENSITY, "discount", "minute", "hours_to_open", "observed_hours")
 _PARTS = (
     *("message_id", "row", "channel", "slot", "is_engaged", "fatigue", "channel_fatigue"),
-    *_NUMBERS,
+    *("hours_to_answer", *_NUMBERS),
 )
