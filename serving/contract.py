@@ -164,9 +164,10 @@ class CustomerSendTimes(Message):
     time_zone: str
     time_zone_source: str
     """How the time zone is known: stated, device, region, inferred from activity, or project."""
-    measure: Literal["response", "activity"]
-    """What the probabilities are of: that a message sent in the hour is answered within the model's
-    window, or that the customer is active at least once in this hour of a week."""
+    measure: Literal["response", "reach", "activity"]
+    """What the probabilities are of: `response`, that a message sent in the hour is answered within
+    the model's window; `reach`, where that is not learned and messages wait: that the customer is
+    active within three hours from its start; `activity`: that they are in this hour itself."""
     evidence: Evidence
     outlook: Outlook | None = None
     """Now or later, in days; null where nothing is known of the customer's orders."""

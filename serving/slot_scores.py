@@ -13,10 +13,11 @@ import numpy as np
 
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.histories import Histories
+from models.receptivity.reach import INBOXES, find_reach, join_hours, list_reached
 from models.receptivity.send_time_base import SendTimeModel
 from serving.message_memory import MessageMemory
 
-Measure = Literal["response", "activity"]
+Measure = Literal["response", "reach", "activity"]
 LEVEL = 0.9
 """Of the intervals."""
 
@@ -29,6 +30,7 @@ class SlotScores:
     ----------
     measure : str
         'response': that a message sent in the slot is answered within the model's window;
+        'reach': that the customer is active within three hours from the start of the slot;
         'activity': that the customer is active in the slot of a week.
     probability : array of float64, shape (n, 168)
     """
@@ -62,7 +64,9 @@ class SlotScorer:
 
     def measure(self, channel: str) -> Measure:
         """Say what a score over the channel is the probability of."""
-        return "activity" if self._memory_of(channel) is None else "response"
+        if self._memory_of(channel) is not None:
+            return "response"
+        return "reach" if channel in INBOXES else "activity"
 
     def score(
         self, rows: np.ndarray, channel: str, *, discount: float | np.ndarray = np.nan
@@ -108,9 +112,7 @@ class SlotScorer:
         for part, histories, offer in self._parts(rows, discount):
             memory = self._memory_of(channel)
             if memory is None:
-                low[part], high[part] = self.model.predict_interval(
-                    histories, slots[part], channel=channel, level=LEVEL
-                )
+                low[part], high[part] = self._bound_activity(histories, channel, slots[part])
             else:
                 context = memory.context(rows[part], histories, self.model, offer)
                 whole = memory.model.predict_interval(context, channel, LEVEL)
@@ -124,9 +126,23 @@ class SlotScorer:
     ) -> np.ndarray:
         memory = self._memory_of(channel)
         if memory is None:
-            return self.model.predict_channel(histories, channel)
+            active = self.model.predict_channel(histories, channel)
+            return find_reach(active) if channel in INBOXES else active
         context = memory.context(rows, histories, self.model, discount)
         return memory.model.predict(context, channel)
+
+    def _bound_activity(
+        self, histories: Histories, channel: str, slots: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return bounds of activity; of reach those of its hours together, so rather too wide."""
+        if channel not in INBOXES:
+            return self.model.predict_interval(histories, slots, channel=channel, level=LEVEL)
+        hours = list_reached(slots)
+        bounds = self.model.predict_interval(
+            histories, hours.reshape(len(slots), -1), channel=channel, level=LEVEL
+        )
+        low, high = (join_hours(bound.reshape(hours.shape)) for bound in bounds)
+        return low, high
 
     def _memory_of(self, channel: str) -> MessageMemory | None:
         memory = self.memory

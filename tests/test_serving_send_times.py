@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from models.campaign.send_slots import QuietHours, choose_best, choose_send_slots
 from models.receptivity.histories import Histories
+from models.receptivity.reach import find_reach
 from serving.profiles import Profiles
 from serving.send_times import SendTimePredictor, SendTimeQuery, count_evidence, default_window
 from serving.slots import choose_slots
@@ -35,15 +36,29 @@ def ask(customers, **changes) -> SendTimeQuery:
 
 def test_probabilities_are_the_models(predictor, send_time_model, customer_table):
     offline = send_time_model.predict(Histories.from_table(customer_table))
-    answers = predictor.answer(ask([f"c{i}" for i in range(240)], has_all_slots=True))
-    served = np.array([answer.probabilities for answer in answers])
-    assert np.abs(served - offline).max() <= 1e-12
+    everybody = [f"c{i}" for i in range(240)]
+    for channel, expected, measure in (
+        ("store", offline, "activity"),
+        ("email", find_reach(offline), "reach"),
+    ):
+        answers = predictor.answer(ask(everybody, channels=(channel,), has_all_slots=True))
+        served = np.array([answer.probabilities for answer in answers])
+        assert np.abs(served - expected).max() <= 1e-12
+        assert {answer.measure for answer in answers} == {measure}
+
+
+def test_intervals_hold_the_probability_and_widen_with_reach(predictor):
+    for channel in ("store", "email"):
+        for answer in predictor.answer(ask(["c0", "c1", "nobody"], channels=(channel,))):
+            for slot in answer.slots:
+                assert 0 <= slot.low <= slot.probability <= slot.high <= 1
+                assert slot.high - slot.low > 0
 
 
 def test_slots_are_those_of_the_batch_schedule(predictor, send_time_model, customer_table):
     customers = ["c0", "c1", "c2", "c48"]  # of three zones; all may be sent e-mail
     rows = [0, 1, 2, 48]
-    offline = send_time_model.predict(Histories.from_table(customer_table.iloc[rows]))
+    offline = find_reach(send_time_model.predict(Histories.from_table(customer_table.iloc[rows])))
     window = {"start": MONDAY, "end": MONDAY + timedelta(days=3, minutes=40)}
     expected = choose_send_slots(
         offline, customer_table["time_zone"].iloc[rows].tolist(), quiet=QUIET, top_k=5, **window

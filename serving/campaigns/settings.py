@@ -27,9 +27,9 @@ class CampaignSettings(Settings):
     exploration: float = Field(default=0.05, ge=0.0, le=1.0)
     """Share of the optimised arm's probability that is spread evenly over what is permitted."""
     thompson: float = Field(default=0.25, ge=0.0, le=1.0)
-    """Share of the doubt about a value that Thompson sampling draws with: 0 always takes the best,
-    1 explores as if every hour of every customer were to be learned from this campaign alone. Below
-    1 it earns more early on (Chapelle & Li 2011, "An empirical evaluation of Thompson sampling")."""
+    """Share of the doubt about a value that Thompson sampling draws with: 0 takes the best always,
+    1 explores as if all were to be learned from this campaign alone. Below 1 it earns more early on
+    (Chapelle & Li 2011, "An empirical evaluation of Thompson sampling")."""
     cap_messages: Messages = 3
     """Most messages to a customer over all channels in `cap_days`, past ones included."""
     cap_days: int = Field(default=7, ge=1, le=365)
