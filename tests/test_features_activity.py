@@ -98,6 +98,22 @@ def test_a_machine_open_is_no_open(engine, tmp_path, machine, types):
     assert sorted(event["type"] for event in touch_events(touch)) == found
 
 
+@pytest.mark.parametrize(
+    ("marked", "types"),
+    [
+        ({"open_agent": "Barracuda Link Protection"}, ["click", "touch"]),
+        ({"links": 5.0, "clicked_links": 5.0}, ["open", "touch"]),
+        ({"clicked_at": TOUCH["sent_at"]}, ["open", "touch"]),
+        ({"links": 5.0, "clicked_links": 1.0, "open_agent": "Safari"}, ["click", "open", "touch"]),
+    ],
+)
+def test_what_any_rule_calls_a_machines_is_left_out(engine, tmp_path, marked, types):
+    touch = {**TOUCH, **marked}
+    rows = read(engine, write_tables(tmp_path, touches=[touch]), ("type",))
+    assert [row["type"] for row in rows] == types
+    assert sorted(event["type"] for event in touch_events(touch)) == types
+
+
 def test_the_same_touch_in_python_and_in_sql(engine, tmp_path):
     rows = read(engine, write_tables(tmp_path, touches=[TOUCH]))
     events = [enrich(event, time_zone=NEW_YORK) for event in touch_events(TOUCH)]

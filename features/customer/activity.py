@@ -1,10 +1,11 @@
 """One stream of everything between us and a customer: events, and what touches led to.
 
-Each touch is a `touch` when it was sent, an `open` when a person (not a machine) opened it and a
-`click`: so the stream holds at each instant only what had happened by then. A source gives opens
-and clicks with its touches or as events, not both. To the columns of `events` the stream adds the
-category of the product, the customer's time zone, the slot of the local week, and the slot and
-channel as one number; `enrich` adds the same to a single event in Python, for the service.
+Each touch is a `touch` when it was sent, an `open` when a person opened it and a `click` when a
+person clicked, not a machine by any rule of `features.messages.machine_opens`: so the stream holds
+at each instant only what had happened by then. A source gives opens and clicks with its touches or
+as events, not both. To the columns of `events` the stream adds the category of the product, the
+customer's time zone, the slot of the local week, and the slot and channel as one number; `enrich`
+adds the same to a single event in Python, for the service.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 from features.customer.dialect import Dialect, quote, to_utc
 from features.customer.time_zones import build_zone_chain
 from features.errors import NotEnoughData
+from features.messages.machine_opens import CLICK, OPEN, find_machine_rule, machine_condition
 from features.project import Workspace
 from features.schema import (
     ALL,
@@ -73,6 +75,8 @@ _MOMENTS = {
     EventType.OPEN: Touches.OPENED_AT,
     EventType.CLICK: Touches.CLICKED_AT,
 }
+_MARKS = {EventType.OPEN: OPEN, EventType.CLICK: CLICK}
+"""What machines make, by the rules of `features.messages.machine_opens`."""
 _SHARED = (
     Activity.CUSTOMER_ID,
     Activity.CHANNEL,
@@ -144,7 +148,8 @@ def touch_events(touch: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the events of the stream that one row of `touches` stands for, one to three."""
     events = []
     for kind, moment in _MOMENTS.items():
-        is_machine = kind == EventType.OPEN and touch.get(Touches.IS_MACHINE_OPEN)
+        marks = _MARKS.get(kind)
+        is_machine = marks is not None and find_machine_rule(touch, marks) is not None
         if touch.get(moment) is not None and not is_machine:
             shared = {name: touch.get(name) for name in _SHARED}
             own = {
@@ -245,7 +250,7 @@ def _read_touches(dialect: Dialect, touches: str, kind: str, columns: list[str])
         Activity.TYPE: quote(kind),
     }
     selected = [f"{values.get(name, dialect.empty(COLUMNS[name]))} AS {name}" for name in columns]
-    is_human = f" AND COALESCE({Touches.IS_MACHINE_OPEN}, FALSE) = FALSE"
-    return f"SELECT {', '.join(selected)} FROM {touches} WHERE {_MOMENTS[kind]} IS NOT NULL" + (
-        is_human if kind == EventType.OPEN else ""
+    is_human = f" AND NOT {machine_condition(_MARKS[kind])}" if kind in _MARKS else ""
+    return (
+        f"SELECT {', '.join(selected)} FROM {touches} WHERE {_MOMENTS[kind]} IS NOT NULL{is_human}"
     )
