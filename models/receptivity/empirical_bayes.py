@@ -5,8 +5,9 @@ against everybody: a chain of Dirichlet priors over the 168 slots of the week. A
 a day of the week and an hour of that day, and the two are learned apart, as habits of the hour are
 stronger than those of the day: an event speaks for its day; and for its hour, a little for the
 hours around it, and less for the same hour of other days, of the other kind (working day or
-weekend) least. The chain of `models.receptivity.activity_level` does the same for how much activity
-there is at all.
+weekend) least. What few events say about hours far from them is learned from customers with a
+like week, by `models.receptivity.rhythms`. The chain of `models.receptivity.activity_level` does
+the same for how much activity there is at all.
 
 The strengths of the priors maximise the marginal likelihood of the weeks that *followed* a
 history, each activity taken by itself, as probabilities are judged. The marginal likelihood of the
@@ -23,7 +24,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -38,12 +39,16 @@ from models.receptivity.fitting import (
     pick_customers,
 )
 from models.receptivity.histories import Histories, Outcomes
+from models.receptivity.rhythms import USUAL_MOST_EVENTS, Rhythms, fit_rhythms
+from models.receptivity.smoothing import (
+    DAYS,
+    HOURS,
+    build_kernel,
+    build_sharing,
+    smooth_global,
+)
 
-HOURS, DAYS = 24, 7
-_SLOTS = np.arange(SLOTS_PER_WEEK)
-_APART = (_SLOTS[None, :] - _SLOTS[:, None]) % SLOTS_PER_WEEK
-_IS_WEEKEND = np.arange(DAYS) >= 5
-_SAME_KIND = _IS_WEEKEND[:, None] == _IS_WEEKEND[None, :]
+__all__ = ["ShapeChain", "build_kernel", "build_sharing", "fit_shape", "smooth_global"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ class ShapeChain:
         What an event counts for the hours of another day of its kind; 0 to 1.
     kind_sharing : float
         What of that is left where one day is a working day and the other is not; 0 to 1.
+    rhythms : Rhythms or None
+        Kinds of weeks, which tilt what is expected of a customer by segment; None = none learned.
     """
 
     global_share: np.ndarray
@@ -82,10 +89,11 @@ class ShapeChain:
     bandwidth_hours: float
     day_sharing: float
     kind_sharing: float
+    rhythms: Rhythms | None = None
 
     def share(self, histories: Histories) -> np.ndarray:
         """Return each customer's posterior mean share by slot, shape (n, 168); rows sum to 1."""
-        prior = self.prior(histories).reshape(-1, DAYS, HOURS)
+        prior = self.expected(histories).reshape(-1, DAYS, HOURS)
         own = self._smooth(histories)
         by_day, of_day = own.sum(axis=2), prior.sum(axis=2)
         events = by_day.sum(axis=1, keepdims=True)
@@ -100,6 +108,26 @@ class ShapeChain:
         rows = histories.codes_in(self.segment_names)
         return np.asarray(np.vstack([self.segment_share, self.global_share])[rows])
 
+    def expected(self, histories: Histories) -> np.ndarray:
+        """Return what is expected of each customer by segment and rhythm, shape (n, 168).
+
+        Their events tell the rhythm; how much they speak for their own hours comes on top.
+        """
+        prior = self.prior(histories)
+        if self.rhythms is None:
+            return prior
+        segments = histories.codes_in(self.segment_names)
+        return self.rhythms.tilt(prior, histories.counts, segments)
+
+    def likeness(self, histories: Histories) -> np.ndarray:
+        """Return how much of what is expected comes from customers of a like week, shape (n,).
+
+        The part of `expected` that lies above `prior`: 0 where a customer is expected at the hours
+        of their segment, and so before any event; up to 1 where at none of them.
+        """
+        above = self.expected(histories) - self.prior(histories)
+        return np.asarray(np.maximum(above, 0.0).sum(axis=1))
+
     def strength(self, histories: Histories) -> np.ndarray:
         """Return the events behind each customer's share, shape (n,): own ones and the prior's."""
         return histories.events + self.hour_concentration
@@ -107,14 +135,23 @@ class ShapeChain:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON; `from_json` makes the same chain of it, bit by bit."""
         arrays = {name: getattr(self, name).tolist() for name in _ARRAYS}
-        return {**asdict(self), **arrays}
+        rhythms = None if self.rhythms is None else self.rhythms.to_json()
+        return {**asdict(self), **arrays, "rhythms": rhythms}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
         arrays = {name: np.array(values[name], dtype=np.float64) for name in _ARRAYS}
         arrays["segment_share"] = arrays["segment_share"].reshape(-1, SLOTS_PER_WEEK)
-        return cls(**{**values, **arrays, "segment_names": tuple(values["segment_names"])})
+        rhythms = values.get("rhythms")
+        return cls(
+            **{
+                **values,
+                **arrays,
+                "segment_names": tuple(values["segment_names"]),
+                "rhythms": None if rhythms is None else Rhythms.from_json(rhythms),
+            }
+        )
 
     def weights(self, histories: Histories) -> np.ndarray:
         """Return what a customer's hours are made of, shape (n, 3): own, segment, global.
@@ -135,34 +172,6 @@ class ShapeChain:
         return build_sharing(self.day_sharing, self.kind_sharing)
 
 
-def build_kernel(bandwidth_hours: float, day_sharing: float) -> np.ndarray:
-    """Return for which slots an event in each slot speaks, shape (168, 168); rows sum to 1.
-
-    The week is a circle: Sunday 23:00 is next to Monday 00:00.
-
-    Parameters
-    ----------
-    bandwidth_hours : float
-        Standard deviation of the spread over neighbouring hours; > 0.
-    day_sharing : float
-        Part of an event that is spread evenly over the seven days at its hour; 0 to 1.
-    """
-    distance = np.minimum(_SLOTS, SLOTS_PER_WEEK - _SLOTS)
-    near = np.exp(-0.5 * (distance / bandwidth_hours) ** 2)
-    near /= near.sum()
-    same_hour = near.reshape(DAYS, HOURS).mean(axis=0)
-    by_distance = (1 - day_sharing) * near + day_sharing * np.tile(same_hour, DAYS)
-    return np.asarray(by_distance[_APART])
-
-
-def build_sharing(day_sharing: float, kind_sharing: float) -> np.ndarray:
-    """Return what an event on one day counts for the hours of another, shape (7, 7); symmetric."""
-    shared = day_sharing * np.where(_SAME_KIND, 1.0, kind_sharing)
-    return np.asarray(np.where(np.eye(DAYS) > 0, 1.0, shared))
-
-
-_NARROW, _WIDE = build_kernel(0.5, 0.0), build_kernel(1.5, 1.0)
-"""How everybody's week is smoothed: finely where there are many events, else to a smooth day."""
 _ARRAYS = ("global_share", "segment_share", "segment_weight")
 PRIOR = np.array(
     [
@@ -172,13 +181,15 @@ PRIOR = np.array(
         [np.log(1.0), 0.5],
         [0.5, 1.0],
         [0.5, 1.0],
+        [np.log(USUAL_MOST_EVENTS), 1.5],
     ]
 )
 """Centre and deviation of the log-normal priors: concentrations of segment, days and hours,
-bandwidth in hours; and of the logit-normal ones of the two sharings."""
+bandwidth in hours; of the logit-normal ones of the two sharings; and of the log-normal one of the
+events that tell a rhythm."""
 
 
-def fit_shape(histories: Histories, outcomes: Outcomes) -> ShapeChain:
+def fit_shape(histories: Histories, outcomes: Outcomes, *, seed: int = 7) -> ShapeChain:
     """Fit the chain to histories and to the activity that followed them.
 
     Parameters
@@ -187,6 +198,8 @@ def fit_shape(histories: Histories, outcomes: Outcomes) -> ShapeChain:
         As of a cut-off.
     outcomes : Outcomes
         The same customers, after it. Few or none leave the strengths near their priors.
+    seed : int
+        Of the weeks that the rhythms start from.
 
     Returns
     -------
@@ -199,20 +212,31 @@ def fit_shape(histories: Histories, outcomes: Outcomes) -> ShapeChain:
     rows = pick_customers(usual[outcomes.totals[usual] > 0])
     seen, cells = histories.take(rows), outcomes.take(rows).weeks_active.tocoo()
 
+    names, rng = histories.segment_names, np.random.default_rng(seed)
+    rhythms = fit_rhythms(histories.counts[usual], histories.segment_codes[usual], len(names), rng)
+    prior = PRIOR if rhythms is not None else PRIOR[:-1]
+
     def loss(point: np.ndarray) -> float:
-        share = _chain(point, totals, histories.segment_names).share(seen)
+        share = _chain(point, totals, names, rhythms).share(seen)
         return -float((cells.data * np.log(share[cells.row, cells.col])).sum())
 
-    return _chain(maximise_posterior(loss, PRIOR), totals, histories.segment_names)
+    return _chain(maximise_posterior(loss, prior), totals, names, rhythms)
 
 
-def _chain(point: np.ndarray, totals: sparse.csr_array, names: tuple[str, ...]) -> ShapeChain:
+def _chain(
+    point: np.ndarray,
+    totals: sparse.csr_array,
+    names: tuple[str, ...],
+    rhythms: Rhythms | None,
+) -> ShapeChain:
     """Build the chain at `point`; the last row of `totals` holds customers without a segment."""
     above_segment, above_days, above_hours, bandwidth = np.exp(point[:4]).tolist()
-    day_sharing, kind_sharing = expit(point[4:]).tolist()
+    day_sharing, kind_sharing = expit(point[4:6]).tolist()
     global_share = smooth_global(np.asarray(totals.sum(axis=0)))
     own = np.asarray(totals[:-1] @ build_kernel(bandwidth, 0.0))
     events = np.asarray(totals[:-1].sum(axis=1))
+    if rhythms is not None:
+        rhythms = replace(rhythms, most_events=float(np.exp(point[6])))
     return ShapeChain(
         global_share=global_share,
         segment_names=names,
@@ -224,20 +248,8 @@ def _chain(point: np.ndarray, totals: sparse.csr_array, names: tuple[str, ...]) 
         bandwidth_hours=bandwidth,
         day_sharing=day_sharing,
         kind_sharing=kind_sharing,
+        rhythms=rhythms,
     )
-
-
-def smooth_global(events: np.ndarray) -> np.ndarray:
-    """Return everybody's share by slot: their week, drawn to one smooth day, drawn to evenness.
-
-    The smooth day comes as often on each weekday as it does there: a shop that is closed on Sundays
-    expects nobody then. An event a day is spread evenly before any is seen.
-    """
-    week, n = events @ _NARROW, events.sum()
-    by_day = (events.reshape(DAYS, HOURS).sum(axis=1) + 1) / (n + DAYS)
-    day = ((events @ _WIDE)[:HOURS] * DAYS + 1 / HOURS) / (n + 1)
-    usual = np.outer(by_day, day).ravel()
-    return np.asarray((week + SLOTS_PER_WEEK * usual) / (n + SLOTS_PER_WEEK))
 
 
 def _sum_by_segment(histories: Histories) -> sparse.csr_array:
