@@ -47,15 +47,24 @@ class Explainer:
         weights = self._weights[rows]
         labels = weights.argmax(axis=1).tolist()
         return [
-            Evidence(LABELS[label], write_sentence(events, (own, of_segment, of_all), segment))
-            for label, events, (own, of_segment, of_all), segment in zip(
+            Evidence(
+                LABELS[label], write_sentence(events, (own, of_segment, of_all), segment, like)
+            )
+            for label, events, (own, of_segment, of_all), segment, like in zip(
                 labels,
                 self._events[rows].tolist(),
                 weights.tolist(),
                 self.profiles.find_segments(rows),
+                self._find_likeness(rows),
                 strict=True,
             )
         ]
+
+    def _find_likeness(self, rows: np.ndarray) -> list[float]:
+        likeness, known = np.zeros(len(rows)), rows >= 0
+        if known.any():
+            likeness[known] = self.model.likeness(self.profiles.histories.take(rows[known]))
+        return likeness.tolist()
 
     def reasons(self, rows: np.ndarray) -> list[list[str]]:
         """Tell the most telling habit in exact counts, and what moves the level most.

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from models.receptivity.empirical_bayes import ShapeChain, fit_shape
+from models.receptivity.evidence import describe_evidence
 from models.receptivity.histories import Histories, Outcomes
 from models.receptivity.rhythms import Rhythms, fit_rhythms
 
@@ -214,6 +215,21 @@ def test_where_nobody_has_habits_rhythms_change_nothing():
     gained = later * (np.log(chain.share(histories)) - np.log(without.share(histories)))
     assert gained.sum() / later.sum() > -0.001
     assert chain.likeness(histories).mean() < 0.05
+
+
+def test_evidence_says_who_is_expected_to_do_as_customers_with_a_like_week():
+    histories = make_histories(at([5, 6], n=3).toarray(), [0, 0, -1])
+    weights = np.array([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1], [0.4, 0.0, 0.6]])
+
+    told = describe_evidence(histories, weights, np.array([0.3, 0.01, 0.3]))
+
+    own = "2 events of their own"
+    assert told["sentence"].tolist() == [
+        f"based on {own} (weight 0.50), then on region s0 and customers with a like week",
+        f"based on {own} (weight 0.50), then on region s0",
+        f"based on all customers, most of all those with a like week (weight 0.60), then on {own}",
+    ]
+    assert told["likeness"].tolist() == [0.3, 0.01, 0.3]
 
 
 def test_the_chain_with_rhythms_survives_json_and_an_older_chain_has_none():

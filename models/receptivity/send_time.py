@@ -72,6 +72,10 @@ class EmpiricalBayes(SendTimeModel):
         """Weights of the customer's own events, the segment's and everybody's in the shape."""
         return self.shape_.weights(histories)
 
+    def likeness(self, histories: Histories) -> np.ndarray:
+        """Return how much customers with a like week move what the segment lets expect, (n,)."""
+        return self.shape_.likeness(histories)
+
     @property
     def channels(self) -> tuple[str, ...]:
         """Channels with a week of their own."""

@@ -188,7 +188,12 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
     def explain(self, histories: Histories, *, segment_word: str = "region") -> pd.DataFrame:
         """Return what each customer's hours rest on, by `models.receptivity.evidence`."""
         check_is_fitted(self)
-        return describe_evidence(histories, self.weights(histories), segment_word=segment_word)
+        return describe_evidence(
+            histories,
+            self.weights(histories),
+            self.likeness(histories),
+            segment_word=segment_word,
+        )
 
     def to_files(self) -> dict[str, bytes]:
         """Return the fitted model as plain files; `load_send_time` makes the same model of them."""
@@ -219,6 +224,10 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
     @abstractmethod
     def weights(self, histories: Histories) -> np.ndarray:
         """Return what the hours rest on, shape (n, 3): own history, segment, global."""
+
+    def likeness(self, histories: Histories) -> np.ndarray:
+        """Return how much customers with a like week move what others let expect, shape (n,)."""
+        return np.zeros(len(histories))
 
     @abstractmethod
     def _fit(self, histories: Histories, outcomes: Outcomes) -> None: ...
