@@ -17,6 +17,7 @@ from models.response.forward_hours import weigh_hours
 from models.response.message_counts import MessageCounts
 from models.response.response import MODELS, EBResponse, load_response
 from models.response.response_base import MODEL_FILE
+from models.response.response_baselines import fit_hour_rates
 from models.response.response_design import DesignNames
 from models.response.sent_touches import SentTouches
 from models.response.step_tables import tabulate_steps
@@ -237,7 +238,7 @@ def test_more_activity_and_more_answers_never_make_an_hour_worse():
 
 def test_the_design_parts_what_depends_on_the_slot():
     names = DesignNames(("pace",))
-    assert names.columns[-4:] == ("pace", "activity", "activity_ahead", "responses")
+    assert names.columns[-3:] == ("pace", "activity", "responses")
     assert names.groups[1:] == [[p] for p in names.by_slot]
     assert sorted(place for group in names.groups for place in group) == list(
         range(len(names.columns))
@@ -406,3 +407,28 @@ def test_touches_of_strangers_are_refused():
                        hours_since_touch=1.0)  # fmt: skip
     with pytest.raises(ValueError, match="1 of 1 are to customers"):
         SentTouches.from_rows(rows, TEST.context)
+
+
+def test_everybodys_hour_is_not_good_because_good_customers_were_sent_to_in_it():
+    rng = np.random.default_rng(3)
+    level = rng.choice([0.4, 1.6], 20_000)
+    slot = 24 * rng.integers(0, 7, 20_000) + np.where(level > 1, 19, 9)
+    engaged = (rng.random(20_000) < 0.05 * level).astype(float)
+    even = np.ones(20_000)
+    raw = fit_hour_rates(slot, engaged, even, even)
+    assert raw.hour[19] > 1.3 * raw.hour[9]
+    fair = fit_hour_rates(slot, engaged, level, even)
+    assert fair.hour[19] == pytest.approx(fair.hour[9], abs=0.12)
+    assert fair.rate == pytest.approx(0.05, abs=0.005)
+    assert fair.hour[3] == 1.0
+    # an hour that is truly better is found, and doubled weights say no more than plain ones
+    better = np.where((slot % 24 == 19) & (rng.random(20_000) < 0.05), 1.0, engaged)
+    found = fit_hour_rates(slot, better, level, even)
+    assert found.hour[19] > 1.2 * found.hour[9]
+    assert fit_hour_rates(slot, better, level, 2 * even).hour == pytest.approx(found.hour, rel=0.01)
+
+
+def test_a_model_that_takes_over_what_a_like_one_fitted_is_the_same_model():
+    chain = EBResponse().fit(WORLD.windows[:2])
+    shared = make("lightgbm").fit(WORLD.windows[:2], like=chain).calibrate(WORLD.windows[2])
+    assert shared.to_files() == fit("lightgbm").to_files()

@@ -15,13 +15,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaincinv
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from features.errors import NotEnoughData, UnknownName
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.calibration import IDENTITY, Calibration, fit_calibration
+from models.receptivity.doubt import find_gamma_factor
 from models.response.answer_reasons import describe_answers
 from models.response.context import CHUNK_ROWS, ResponseContext
 from models.response.send_time_propensity import N_BLOCKS
@@ -30,7 +30,6 @@ from models.response.sent_touches import SentTouches
 MODEL_FILE = "response.json"
 MAX_VARIANCE = 2.0
 """Relative variance beyond which an interval is as wide as it gets."""
-_VARIANCES = np.geomspace(1e-4, MAX_VARIANCE, 80)
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,7 @@ class ResponseModel(BaseEstimator):  # type: ignore[misc]
         weights: Sequence[np.ndarray] | None = None,
         *,
         channels: Sequence[str] | None = None,
+        like: ResponseModel | None = None,
     ) -> Self:
         """Fit to windows of touches, oldest first, each with its context as of its start.
 
@@ -87,6 +87,8 @@ class ResponseModel(BaseEstimator):  # type: ignore[misc]
             Of each window's touches, from `weigh_sends`; 1 by default.
         channels : sequence of str, optional
             Channels to learn; all that were used by default.
+        like : ResponseModel, optional
+            A model fitted to the very same and not yet calibrated, whose parts are taken over.
 
         Raises
         ------
@@ -109,7 +111,7 @@ class ResponseModel(BaseEstimator):  # type: ignore[misc]
         ]
         self.channels_ = chosen
         self.calibrations_ = dict.fromkeys(chosen, IDENTITY)
-        self._fit(own, kept)
+        self._fit(own, kept, like)
         return self
 
     def calibrate(self, touches: SentTouches) -> Self:
@@ -162,10 +164,10 @@ class ResponseModel(BaseEstimator):  # type: ignore[misc]
             rows = slice(start, start + CHUNK_ROWS)
             part = context.take(rows)
             raw = self._predict_raw(part, channel)
-            variance = np.clip(self._relative_variance(part, channel), _VARIANCES[0], MAX_VARIANCE)
+            variance = np.minimum(self._relative_variance(part, channel), MAX_VARIANCE)
             rate = -np.log1p(-raw)
             for bound, tail in ((low, (1 - level) / 2), (high, (1 + level) / 2)):
-                factor = _gamma_quantile(variance, tail)
+                factor = find_gamma_factor(variance, tail)
                 calibrated = self.calibrations_[channel].predict(-np.expm1(-rate * factor))
                 bound[rows] = calibrated
             middle = self.calibrations_[channel].predict(raw)
@@ -244,7 +246,12 @@ class ResponseModel(BaseEstimator):  # type: ignore[misc]
             raise UnknownName("channel with learned answers", channel, self.channels)
 
     @abstractmethod
-    def _fit(self, windows: Sequence[SentTouches], weights: Sequence[np.ndarray]) -> None: ...
+    def _fit(
+        self,
+        windows: Sequence[SentTouches],
+        weights: Sequence[np.ndarray],
+        like: ResponseModel | None,
+    ) -> None: ...
 
     @abstractmethod
     def _refresh(self, context: ResponseContext) -> None: ...
@@ -265,9 +272,3 @@ class ResponseModel(BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def _from_files(self, files: Mapping[str, bytes]) -> None: ...
-
-
-def _gamma_quantile(variance: np.ndarray, tail: float) -> np.ndarray:
-    """Return the quantile of a gamma distribution of mean 1, read from a table."""
-    table = gammaincinv(1 / _VARIANCES, tail) * _VARIANCES
-    return np.asarray(np.interp(np.log(variance), np.log(_VARIANCES), table))

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from features.errors import MissingColumn
 from models.response.context import ResponseContext
-from models.response.forward_hours import build_ahead
+from models.response.response_base import ResponseModel
 from models.response.response_chain import ResponseParts
 from models.response.response_design import (
     GROUPS,
@@ -28,7 +28,8 @@ from models.response.step_tables import StepTable, tabulate_steps
 
 DESIGN_FILE = "design.json"
 BOOSTER_FILE = "response_{}.txt"
-AHEAD_HOURS = 24
+MIN_ANSWERS_IN_LEAF, SHRINKAGE = 20.0, 100.0
+"""Expected answers (rather, their variance) that a leaf needs, and that it is shrunk by."""
 
 
 class LightGBMResponse(EBResponse):
@@ -100,7 +101,7 @@ class LightGBMResponse(EBResponse):
             context = part.customers()
             parts = chain.parts(context, channel)
             place = np.arange(len(index))
-            slots = [table[place, part.slot] for table in build_by_slot(parts, self._ahead)]
+            slots = [table[place, part.slot] for table in build_by_slot(parts)]
             rows[index] = np.column_stack([self._once(context, parts, channel), *slots])
             start[index] = to_log_odds(chain.rates(parts, channel)[place, part.slot])
         return rows, start
@@ -112,7 +113,7 @@ class LightGBMResponse(EBResponse):
         rows = np.column_stack([once, np.zeros((len(once), len(self.names_.by_slot)))])
         found = self.boosters_[member].predict(rows, raw_score=True, num_threads=self.threads)
         margin = to_log_odds(self.chain_.rates(parts, channel)) + np.asarray(found)[:, None]
-        by_slot = build_by_slot(parts, self._ahead)
+        by_slot = build_by_slot(parts)
         for table, feature in zip(self._steps[member], by_slot, strict=True):
             margin = margin + table.look_up(feature)
         return np.asarray(margin)
@@ -125,10 +126,14 @@ class LightGBMResponse(EBResponse):
         )
         return table.sort_values(["gain", "feature"], ascending=[False, True], ignore_index=True)
 
-    def _fit(self, windows: Sequence[SentTouches], weights: Sequence[np.ndarray]) -> None:
-        super()._fit(windows, weights)
+    def _fit(
+        self,
+        windows: Sequence[SentTouches],
+        weights: Sequence[np.ndarray],
+        like: ResponseModel | None,
+    ) -> None:
+        super()._fit(windows, weights, like)
         self.names_ = DesignNames(windows[-1].context.level_names)
-        self._prepare()
         designs = [self.design(window) for window in windows]
         rows, start = (np.concatenate(both) for both in zip(*designs, strict=True))
         label = np.concatenate([window.is_engaged for window in windows]).astype(np.float64)
@@ -151,6 +156,8 @@ class LightGBMResponse(EBResponse):
             "learning_rate": self.learning_rate,
             "num_leaves": self.leaves,
             "min_data_in_leaf": self.min_rows_in_leaf,
+            "min_sum_hessian_in_leaf": MIN_ANSWERS_IN_LEAF,
+            "lambda_l2": SHRINKAGE,
             "interaction_constraints": self.names_.groups,
             "monotone_constraints": self.names_.rising,
             "num_threads": self.threads,
@@ -199,7 +206,7 @@ class LightGBMResponse(EBResponse):
     ) -> dict[str, Any]:
         of_chain = super()._contributions(context, channel, slot)
         parts, place = self.chain_.parts(context, channel), np.arange(len(slot))
-        slots = [table[place, slot] for table in build_by_slot(parts, self._ahead)]
+        slots = [table[place, slot] for table in build_by_slot(parts)]
         rows = np.column_stack([self._once(context, parts, channel), *slots])
         shap = np.asarray(
             self.boosters_[0].predict(rows, pred_contrib=True, num_threads=self.threads)
@@ -211,9 +218,6 @@ class LightGBMResponse(EBResponse):
             name: of_chain[name] + shap[:, self.names_.positions(name)].sum(axis=1)
             for name in GROUPS
         }
-
-    def _prepare(self) -> None:
-        self._ahead = build_ahead(self.time_to_open_.forward_weights(AHEAD_HOURS))
 
     def _tabulate(self) -> None:
         self._steps: list[tuple[StepTable, ...]] = [
@@ -235,7 +239,6 @@ class LightGBMResponse(EBResponse):
             lgb.Booster(model_str=files[BOOSTER_FILE.format(number)].decode())
             for number in range(self.members + 1)
         )
-        self._prepare()
         self._tabulate()
 
 

@@ -12,9 +12,8 @@ from models.response.response_chain import ResponseParts
 
 LEVEL = ("channel", "log_level", "log_any_level")
 OFFER = ("discount",)
-BY_SLOT = ("activity", "activity_ahead", "responses")
-"""Log of how busy the customer is as the chain has it, and in the hours in which the message
-would be opened; log lift of the response chain."""
+BY_SLOT = ("activity", "responses")
+"""Log of what lies ahead of the slot, and log lift, both of the response chain."""
 RISING = ("log_level", "log_any_level", *BY_SLOT)
 """More of each of these can only raise the score."""
 
@@ -66,7 +65,7 @@ class DesignNames:
             "level": (*LEVEL, *self.level_names),
             "fatigue": (*FATIGUE, CHANNEL_FATIGUE),
             "offer": OFFER,
-            "own_activity": ("activity", "activity_ahead"),
+            "own_activity": ("activity",),
             "own_responses": ("responses",),
         }[group]
         return [self.columns.index(name) for name in names]
@@ -94,13 +93,6 @@ def build_once(
     )
 
 
-def build_by_slot(parts: ResponseParts, ahead: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the features by slot, each of shape (n, 168), in the order of `BY_SLOT`.
-
-    Parameters
-    ----------
-    parts : ResponseParts
-    ahead : array of shape (168, 168)
-        From `models.response.forward_hours.build_ahead`.
-    """
-    return parts.activity, np.log(np.exp(parts.activity) @ ahead), parts.lift
+def build_by_slot(parts: ResponseParts) -> tuple[np.ndarray, ...]:
+    """Return the features by slot, each of shape (n, 168), in the order of `BY_SLOT`."""
+    return parts.activity, parts.lift

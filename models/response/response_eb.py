@@ -34,7 +34,15 @@ class EBResponse(ResponseModel):
     chain_: ResponseChain
     time_to_open_: TimeToOpen
 
-    def _fit(self, windows: Sequence[SentTouches], weights: Sequence[np.ndarray]) -> None:
+    def _fit(
+        self,
+        windows: Sequence[SentTouches],
+        weights: Sequence[np.ndarray],
+        like: ResponseModel | None,
+    ) -> None:
+        if isinstance(like, EBResponse):
+            self.chain_, self.time_to_open_ = like.chain_, like.time_to_open_
+            return
         self.chain_ = fit_response_chain(
             windows, weights, self.channels_, window_hours=self.window_hours
         )

@@ -202,8 +202,10 @@ def _fit(
     )
     later = touches.read_window(fold.calibration, fold.test, fold.test, channels)
     calibration = _known_channels(later.with_activity(receptivity) if later else None, channels)
+    simpler: ResponseModel | None = None
     for model in models:
-        model.fit(sent, weights, channels=channels)
+        simpler = model.fit(sent, weights, channels=channels, like=simpler)
+    for model in models:
         if calibration is not None:
             model.calibrate(calibration)
     if calibration is None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from models.receptivity.reach import REACH_HOURS
 from models.response.send_time_propensity import (
     SendWeights,
     build_send_context,
@@ -57,11 +58,14 @@ def weigh_windows(
 
 
 def activity_by_block(touches: SentTouches) -> np.ndarray:
-    """Return how busy each touch's customer is in every block of the day it was sent on, (m, 8).
+    """Return how busy each touch's customer is within reach of every block of its day, (m, 8).
 
-    1 is as busy as in an average hour of their week.
+    Of the hours in which a message sent in the block would be found, see
+    `models.receptivity.reach`; 1 is as busy as in an average hour of their week.
     """
-    week = touches.context.share[touches.row].reshape(len(touches), 7, 8, 3).mean(axis=3)
+    share = touches.context.share
+    ahead = np.mean([np.roll(share, -hours, axis=1) for hours in range(REACH_HOURS)], axis=0)
+    week = ahead[touches.row].reshape(len(touches), 7, 8, 3).mean(axis=3)
     return np.asarray(168 * week[np.arange(len(touches)), touches.slot // 24])
 
 
