@@ -13,6 +13,7 @@ from models.response.response import MODELS, load_response
 from tests.activity_tables import write_tables
 from training.promotion.plan import plan_folds
 from training.promotion.slices import SliceReader
+from training.response.backtest import find_best
 from training.response.options import ResponseOptions
 from training.response.scores import (
     build_group_scores,
@@ -152,6 +153,29 @@ def test_the_chain_beats_everybodys_hour_and_the_report_has_its_tables(backtest)
     assert set(backtest.groups["group"]) == {"email", "00-06", "06-12", "12-18", "18-24"}
     assert backtest.delays.set_index(["channel", "part"]).loc[("email", "all"), "opened_1h"] > 0.02
     assert backtest.importance["gain"].sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("chain", "over_hour", "over_chain", "best"),
+    [
+        ((0.01, 0.03), (0.01, 0.03), (0.001, 0.01), "lightgbm"),
+        ((0.01, 0.03), (0.01, 0.03), (-0.001, 0.01), "empirical_bayes"),
+        ((-0.01, 0.03), (-0.01, 0.03), (0.001, 0.01), "empirical_bayes"),
+        ((-0.03, -0.01), (-0.01, 0.03), (0.001, 0.01), "global_hour"),
+    ],
+)
+def test_the_chain_is_published_unless_something_is_better(chain, over_hour, over_chain, best):
+    pairs = [("empirical_bayes", "global_hour"), ("lightgbm", "global_hour"),
+             ("lightgbm", "empirical_bayes")]  # fmt: skip
+    gains = pd.DataFrame(
+        [
+            {"model": model, "baseline": baseline, "low": low, "high": high}
+            for (model, baseline), (low, high) in zip(
+                pairs, (chain, over_hour, over_chain), strict=True
+            )
+        ]
+    )
+    assert find_best(gains) == best
 
 
 def test_what_is_reduced_is_said(backtest, heard):

@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from models.response.hazard import DAY_PARTS, HOURS_PER_PART, TimeToOpen
-from models.response.response import MODELS, EBResponse, LightGBMResponse, SentTouches
+from models.response.response import (
+    MODELS,
+    EBResponse,
+    GlobalHour,
+    LightGBMResponse,
+    SentTouches,
+)
 from models.response.response_base import ResponseModel
 from training.promotion.scores import compare_losses
 from training.response.scores import (
@@ -50,7 +56,7 @@ class ResponseBacktest:
     channels : tuple of str
         Channels whose hours were learned.
     best : str
-        The last model whose whole gain over every simpler one is above 0; 'global_hour' if none.
+        The model to be published; see `find_best`.
     notes : tuple of str
     """
 
@@ -132,7 +138,7 @@ def summarise_response(
         delays=build_delays(chain.time_to_open_),
         importance=boosted.importance(),
         channels=channels,
-        best=_find_best(gains),
+        best=find_best(gains),
         notes=notes,
     )
 
@@ -171,10 +177,16 @@ def _build_gains(
     return pd.DataFrame(rows)
 
 
-def _find_best(gains: pd.DataFrame) -> str:
-    best = next(iter(MODELS))
-    for name in list(MODELS)[1:]:
-        over = gains[(gains["model"] == name) & (gains["baseline"] == best)]
-        if (over["low"] > 0).all():
-            best = name
-    return best
+def find_best(gains: pd.DataFrame) -> str:
+    """Return the model to be published, by gains over simpler ones.
+
+    The chain needs no proof over everybody's hour, only none against it: where touches tell
+    nothing, its hours are those in which customers look, while everybody's hour is chance. LightGBM
+    has to be better than both with certainty.
+    """
+    hour, chain, boosted = (model.name for model in (GlobalHour, EBResponse, LightGBMResponse))
+    is_worse = (gains["model"] == chain) & (gains["baseline"] == hour) & (gains["high"] < 0)
+    is_better = (gains["model"] == boosted) & (gains["low"] > 0)
+    if is_better.sum() == len(MODELS) - 1:
+        return boosted
+    return hour if is_worse.any() else chain
