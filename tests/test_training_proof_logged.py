@@ -46,8 +46,8 @@ def test_sends_say_what_they_are():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"propensity": np.array([0.0, 1.0, 0.5])}, "above 0 and at most 1, got 0 and 0 more"),
-        ({"propensity": np.array([1.1, 1.0, -1.0])}, "got 1.1 and 1 more"),
+        ({"propensity": np.array([0.0, 1.0, 0.5])}, "above 0 and at most 3, got 0 and 0 more"),
+        ({"propensity": np.array([3.1, 1.0, -1.0])}, "got 3.1 and 1 more"),
         ({"reward": np.array([1.0, np.nan, 0.0])}, "outcome is not known yet"),
         ({"context": np.full((3, 1), np.inf)}, "finite"),
         ({"action": np.array([0, 1, 3])}, "actions from 0 to 2, got 0 to 3"),

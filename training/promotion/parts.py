@@ -30,6 +30,7 @@ from training.promotion.send_policies import (
 )
 from training.promotion.slices import SliceReader
 from training.proof.gate import COUNTED
+from training.proof.granularity import read_block_propensity
 from training.proof.tables import build_proof_tables
 from training.proof.verdict import BETTER
 from training.response.backtest import RECEPTIVITY, ResponseBacktest
@@ -40,6 +41,8 @@ from training.value.slices import PurchaseReader
 from training.value.steps import backtest_value
 
 Tables = dict[str, pd.DataFrame]
+FALLBACK_GAINS = "fallback_gains"
+"""Evidence table: what activity is worth over each baseline, where responses are not proven."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,7 @@ class Parts:
     def is_response_proven(self) -> bool:
         """Whether response-based send times are proven better than every baseline that counts."""
         gains = self.proof.get("policy_gains")
-        if gains is None or gains["target"].iloc[0] != RESPONSE:
-            return False
-        counted = gains[gains["baseline"].isin(COUNTED)]
-        return len(counted) > 0 and bool((counted["verdict"] == BETTER).all())
+        return gains is not None and is_proven(gains)
 
     def tables(self) -> Tables:
         """Return all evidence as tables, by name."""
@@ -136,25 +136,57 @@ def _prove(
     settings: PromotionSettings,
     seed: int,
 ) -> Tables:
-    """Value the policies on the touches of the test windows."""
+    """Value the policies on the touches of the test windows.
+
+    The target is the response model's policy. Where it is not proven, activity decides, and
+    `fallback_gains` says what that is worth.
+    """
     best = backtest.best if backtest.best in PERSONAL else PERSONAL[0]
-    touches = backtest.touches.assign(predicted=backtest.touches[f"p_{best}"])
+    found = read_block_propensity(
+        backtest.touches["propensity"].to_numpy(dtype=np.float64),
+        backtest.touches["slot"].to_numpy(dtype=np.int64),
+    )
+    touches = backtest.touches.assign(
+        predicted=backtest.touches[f"p_{best}"],
+        propensity=found.propensity,
+        level=backtest.blocks[best].mean(axis=1),
+    )
     allowed = find_allowed(touches)
     policies = build_policies(backtest, reader, plan.folds, allowed)
-    target = RESPONSE if RESPONSE in policies else RECEPTIVITY
-    try:
+
+    def prove(target: str) -> Tables:
         return build_proof_tables(
             touches,
             policies,
             target=target,
             rng=np.random.default_rng(seed),
-            context=("fold", "channel"),
+            context=("fold", "channel", "level"),
             allowed=allowed,
             per_action=stack_scores(backtest.blocks, best),
             min_effective_sends=settings.gates.min_effective_sends,
         )
+
+    try:
+        tables = prove(RESPONSE if RESPONSE in policies else RECEPTIVITY)
+        if is_proven(tables["policy_gains"]):
+            return tables
+        return {**tables, FALLBACK_GAINS: prove(RECEPTIVITY)["policy_gains"]}
     except NotEnoughData as error:
         return {"policy_notes": pd.DataFrame({"note": [str(error)]})}
+
+
+def is_proven(gains: pd.DataFrame) -> bool:
+    """Return whether the response model's policy is better than every baseline that counts.
+
+    Parameters
+    ----------
+    gains : DataFrame
+        `policy_gains` of `training.proof.tables`.
+    """
+    if gains["target"].iloc[0] != RESPONSE:
+        return False
+    counted = gains[gains["baseline"].isin(COUNTED)]
+    return len(counted) > 0 and bool((counted["verdict"] == BETTER).all())
 
 
 def _compare_offers(

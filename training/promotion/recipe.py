@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -13,7 +14,7 @@ from training.gates import Check, Verdict, check_above, judge_promotion
 from training.lifecycle import Recipe, Tables, Trained
 from training.plots import plot_promotion
 from training.promotion.fitting import add_parts
-from training.promotion.parts import Parts, backtest_parts
+from training.promotion.parts import FALLBACK_GAINS, Parts, backtest_parts
 from training.promotion.steps import (
     PromotionBacktest,
     backtest_promotion,
@@ -114,21 +115,20 @@ def _judge(project: Project, challenger: Tables, champion: Tables | None) -> Ver
 
 def _judge_policy(tables: Tables, min_effective_sends: float) -> tuple[Check, ...]:
     """Judge the proven value: of responses where they are published, else that nothing is worse."""
-    gains, published = tables.get("policy_gains"), tables.get(PUBLISHED)
-    if gains is None or published is None or gains["gain"].isna().all():
+    gains, fallback = tables.get("policy_gains"), tables.get(FALLBACK_GAINS)
+    if gains is None:
         return ()
-    is_published = published.set_index("part")["is_published"]
-    if bool(is_published["response"]):
+    if fallback is None:
         return judge_policy_value(gains, min_effective_sends=min_effective_sends)
     return tuple(
         check_above(
             f"policy_not_worse/{row['baseline']}",
             float(row["high"]),
             0.0,
-            f"upper bound of the gain a send of {row['target']} over {row['baseline']}",
+            f"upper bound of the gain a send of activity within reach over {row['baseline']}",
         )
-        for row in gains.to_dict("records")
-        if row["baseline"] in COUNTED
+        for row in fallback.to_dict("records")
+        if row["baseline"] in COUNTED and not math.isnan(row["high"])
     )
 
 

@@ -34,8 +34,9 @@ class LoggedSends:
     reward : array of shape (n,)
         What came of it: 1 and 0, an order value, a margin.
     propensity : array of shape (n,)
-        Probability, above 0 and at most 1, that the log chose this action for this row, given its
-        weekday; NaN where it was not logged and has to be estimated.
+        Probability that the log chose this action for this row, given its weekday; NaN where it
+        was not logged and has to be estimated. Above 0; at most 1, or 3 where a log by the hour
+        prefers one hour of a block, see `training.proof.granularity`.
     context : array of shape (n, d)
         What was known before the send and may have moved both the choice and the reward; NaN
         where unknown, d may be 0.
@@ -238,10 +239,10 @@ def _check_values(sends: LoggedSends) -> None:
             "logged sends: expected finite rewards and contexts, got infinite or missing ones; "
             "a send whose outcome is not known yet must be left out"
         )
-    wrong = (sends.propensity <= 0) | (sends.propensity > 1)
+    wrong = (sends.propensity <= 0) | (sends.propensity > BLOCK_HOURS)
     if wrong.any():
         raise InvalidRequest(
-            f"logged sends: expected propensities above 0 and at most 1, got "
+            f"logged sends: expected propensities above 0 and at most {BLOCK_HOURS}, got "
             f"{sends.propensity[wrong][0]:.4g} and {int(wrong.sum()) - 1} more; leave those empty "
             "that were not logged"
         )
