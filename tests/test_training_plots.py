@@ -8,7 +8,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from features.errors import InvalidRequest
-from tests.training_evidence import FORMULA, make_demand_evidence, make_promotion_evidence
+from tests.training_evidence import (
+    FORMULA,
+    make_demand_evidence,
+    make_parts_evidence,
+    make_promotion_evidence,
+)
 from training.demand.plots import (
     draw_coverage,
     draw_error_by_horizon,
@@ -20,9 +25,18 @@ from training.demand.plots import (
     sort_levels,
 )
 from training.findings import score_regions
+from training.offers.plots import draw_cells, draw_policies, draw_rankings, make_offer_figures
 from training.palette import draw_png, open_figure, write_plainly
 from training.plots import draw_importance, plot_demand, plot_promotion
-from training.promotion.plots import draw_gains, draw_losses, draw_reliability, draw_week
+from training.promotion.plots import (
+    draw_gains,
+    draw_losses,
+    draw_reliability,
+    draw_week,
+    make_fallback_figure,
+)
+from training.response.plots import draw_delays, draw_opened, draw_response_reliability
+from training.value.plots import draw_order_reliability, draw_timing
 
 DEMAND_FILES = {
     "error_by_horizon_and_level.png",
@@ -32,6 +46,20 @@ DEMAND_FILES = {
     "feature_importance.png",
 }
 PROMOTION_FILES = {"log_loss_and_gains.png", "reliability.png", "feature_importance.png"}
+PARTS_FILES = PROMOTION_FILES | {
+    "week.png",
+    "policy_values.png",
+    "touch_reliability.png",
+    "response_gains_and_reliability.png",
+    "time_to_open.png",
+    "response_importance.png",
+    "value_gains.png",
+    "value_reliability_and_timing.png",
+    "value_importance.png",
+    "offer_rankings.png",
+    "offer_cells.png",
+    "offer_policies.png",
+}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -43,6 +71,11 @@ def demand() -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def promotion() -> dict[str, pd.DataFrame]:
     return make_promotion_evidence()
+
+
+@pytest.fixture(scope="module")
+def parts(promotion) -> dict[str, pd.DataFrame]:
+    return promotion | make_parts_evidence()
 
 
 @pytest.fixture
@@ -201,6 +234,104 @@ def test_a_week_of_another_length_is_refused(axes, shape):
         draw_week(axes, np.zeros(shape), title="week", unit="events")
 
 
+def points_of(axes) -> list[tuple[float, float]]:
+    """Single marks, as they were drawn."""
+    lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 1]
+    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in lines]
+
+
+def intervals_of(axes) -> list[tuple[float, float]]:
+    """Ends of the level strokes; the line at zero is upright."""
+    lines = [line for line in axes.get_lines() if len(set(line.get_ydata())) == 1]
+    return [tuple(line.get_xdata()) for line in lines if len(line.get_xdata()) == 2]
+
+
+def ticks_of(axes) -> list[str]:
+    return [label.get_text().replace("\u202f", " ") for label in axes.get_yticklabels()]
+
+
+def test_answers_are_drawn_as_they_came(axes, parts):
+    draw_response_reliability(axes, parts["response_reliability"])
+    assert points_of(axes) == [(0.1, 0.12), (0.11, 0.12)]
+    first, _ = axes.collections
+    ends = [tuple(path.vertices[:, 1]) for path in first.get_paths()]
+    assert ends == [pytest.approx((0.09, 0.15))]
+    assert axes.get_xlim() == axes.get_ylim()
+
+
+def test_opens_are_drawn_of_the_whole_day_by_channel(axes, parts):
+    draw_opened(axes, parts["response_delays"])
+    assert lines_of(axes) == {"email": [0.1, 0.2, 0.25], "push": [0.1, 0.2, 0.25]}
+
+
+def test_delays_are_drawn_by_part_of_the_day_and_all_are_in_sight(axes, parts):
+    """E-mail waits 6 to 9 hours, push 2 to 5; what is of the whole day is left out."""
+    draw_delays(axes, parts["response_delays"])
+    heights = [list(line.get_ydata()) for line in axes.get_lines()]
+    assert heights == [[6.0, 7.0, 8.0, 9.0], [2.0, 3.0, 4.0, 5.0]]
+    assert axes.get_ylim()[0] == 0.0
+    assert axes.get_ylim()[1] > 9.5
+
+
+def test_orders_are_drawn_as_they_came(axes, parts):
+    draw_order_reliability(axes, parts["value_reliability"])
+    lines = lines_of(axes)
+    assert lines["BG/NBD"] == pytest.approx([0.3, 0.7])
+    assert len(axes.get_lines()) == 5  # four models and the dashed line
+
+
+def test_the_next_order_is_drawn_against_the_quantiles_of_its_day(axes, parts):
+    draw_timing(axes, parts["value_timing"])
+    assert lines_of(axes)["LightGBM"] == pytest.approx([0.15, 0.55, 0.95])
+
+
+def test_rankings_are_drawn_over_the_cell_rule_which_has_no_interval(axes, parts):
+    scores = parts["offer_scores"]
+    draw_rankings(axes, scores[scores["offer"] == "mug"], "mug")
+    assert points_of(axes)[:2] == [(0.07, 0.0), (0.0, 1.0)]
+    assert intervals_of(axes) == [(0.01, 0.12)]
+    assert ticks_of(axes) == ["X-learner (0.0900)", "cell rule (0.0200)"]
+
+
+def test_cells_are_drawn_in_the_colour_of_what_is_sure(axes, parts):
+    cells = parts["offer_cells"]
+    draw_cells(axes, cells[cells["offer"] == "ten"], "ten")
+    assert intervals_of(axes) == [(0.02, 0.08), (-0.05, 0.03)]
+    assert ticks_of(axes) == ["is_new\nand orders <= 3 (400)", "not is_new (600)"]
+    sure, unsure = (line.get_color() for line in axes.get_lines() if len(line.get_xdata()) == 1)
+    assert sure != unsure
+
+
+def test_policies_are_drawn_in_money_and_nobody_has_no_interval(axes, parts):
+    policies = parts["offer_policies"]
+    draw_policies(axes, policies[policies["offer"] == "mug"], "mug")
+    assert points_of(axes) == [(0.0, 0.0), (-2.0, 1.0), (0.1, 2.0)]
+    assert intervals_of(axes) == [(-2.5, -1.5), (-0.1, 0.3)]
+    assert ticks_of(axes) == [
+        "offer it to nobody (0 %)", "offer it to everybody (100 %)", "X-learner (10 %)"
+    ]  # fmt: skip
+
+
+def test_of_many_offers_the_first_four_are_drawn(parts):
+    cells = parts["offer_cells"].tail(1)
+    many = pd.concat([cells.assign(offer=f"{place} $") for place in range(9)])
+    figure = make_offer_figures({"offer_cells": many})["offer_cells"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        rf"{place} \$" for place in range(4)
+    ]
+    assert draw_png(figure).startswith(PNG)
+
+
+def test_activity_is_drawn_only_where_it_is_a_fallback(parts):
+    gains = parts["policy_gains"]
+    drawn = make_fallback_figure({**parts, "fallback_gains": gains.assign(target="receptivity")})
+    assert list(drawn) == ["fallback_gains"]
+    assert make_fallback_figure({**parts, "fallback_gains": gains}) == {}
+    assert make_fallback_figure(parts) == {}
+    nothing = gains.assign(target="receptivity", gain=np.nan)
+    assert make_fallback_figure({**parts, "fallback_gains": nothing}) == {}
+
+
 def test_an_id_is_no_formula(axes):
     axes.set_title(write_plainly(FORMULA))
     assert draw_png(axes.figure).startswith(PNG)
@@ -220,7 +351,11 @@ def test_letters_the_font_lacks_do_not_stop_a_plot(axes):
 
 @pytest.mark.parametrize(
     ("plot", "name", "files"),
-    [(plot_demand, "demand", DEMAND_FILES), (plot_promotion, "promotion", PROMOTION_FILES)],
+    [
+        (plot_demand, "demand", DEMAND_FILES),
+        (plot_promotion, "promotion", PROMOTION_FILES),
+        (plot_promotion, "parts", PARTS_FILES),
+    ],
 )
 def test_each_training_leaves_its_pictures_and_its_tables_alone(
     plot, name, files, tmp_path, request

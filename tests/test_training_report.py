@@ -13,7 +13,12 @@ import pytest
 from features.errors import GateRefused, NotTrained
 from features.progress import Silent
 from features.project import Project, load_project
-from tests.training_evidence import SCRIPT, make_demand_evidence, make_promotion_evidence
+from tests.training_evidence import (
+    SCRIPT,
+    make_demand_evidence,
+    make_parts_evidence,
+    make_promotion_evidence,
+)
 from training.chapters import Grid, make_grid, write_gain, write_number, write_percent
 from training.demand.scores import score_forecasts
 from training.lifecycle import Trained, promote, train, write_evidence
@@ -214,6 +219,21 @@ def test_a_perfect_baseline_is_told_and_not_divided_by(tmp_path):
     text = Page(write_report(project, tmp_path)).text
     assert "seasonal naive, by 0.0 %: it made no error, so there is nothing to gain." in text
     assert "at the finest level FAILED ∞ at most 1.0000" in text
+
+
+def test_every_part_of_promotion_is_on_the_page_which_still_needs_nothing_beside_it(tmp_path):
+    project = load_tiny(tmp_path)
+    tables = make_promotion_evidence() | make_parts_evidence()
+    write_evidence(tables, project.workspace.runs / "promotion")
+    whole = Page(write_report(project, tmp_path / "out"))
+    sources = [attributes["src"] for attributes in whole.of("img")]
+    assert len(sources) == 15
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert not {"script", "link", "iframe", "object"} & {name for name, _ in whole.elements}
+    assert len(whole.text_of("caption")) == len(whole.of("table")) > 20
+    titles = whole.text_of("h3")
+    assert len(set(titles)) == len(titles) == 20
+    assert "Offers: what policies are worth" in titles
 
 
 @pytest.mark.usefixtures("quick")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -126,6 +127,26 @@ def write_gain(relative: float, low: float, high: float, what: str) -> str:
         return f"{size} {interval}"
     verdict = "so it is worse" if high < 0 else "which may be chance"
     return f"{size} {interval}, {verdict}"
+
+
+def write_paired_gain(gain: Mapping[Any, Any], what: str) -> str:
+    """Write a row of paired gains, whose interval is in the unit of its loss, as `write_gain`.
+
+    Parameters
+    ----------
+    gain : mapping
+        The fields of `training.promotion.scores.PairedGain`.
+    what : str
+        What there is less of.
+
+    Examples
+    --------
+    >>> row = {"gain": 0.02, "low": 0.01, "high": 0.03, "relative": 0.1}
+    >>> write_paired_gain(row, "log-loss").replace("\N{NARROW NO-BREAK SPACE}", " ")
+    '10.0 % less log-loss (95 % interval 5.0 % to 15.0 %)'
+    """
+    per_unit = gain["relative"] / gain["gain"] if gain["gain"] else 0.0
+    return write_gain(gain["relative"], gain["low"] * per_unit, gain["high"] * per_unit, what)
 
 
 def make_grid(

@@ -27,9 +27,18 @@ MODEL_STYLES: dict[str, tuple[str, str, str]] = {
     "empirical_bayes": ("#009E73", "^", "-."),
     "customer_histogram": ("#E69F00", "s", "--"),
     "best_global_hour": ("#7a7a7a", "v", ":"),
+    "global_hour": ("#7a7a7a", "v", ":"),
+    "mean_rate": ("#7a7a7a", "v", ":"),
+    "own_rate": ("#E69F00", "s", "--"),
+    "bg_nbd": ("#009E73", "^", "-."),
 }
 """Colour, marker and line of each model: Okabe and Ito's colours, which the colour-blind can tell
 apart, with grey for the simplest; the marker says the same without any colour."""
+SERIES_STYLES = (
+    ("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#56B4E9", "v"),
+    ("#D55E00", "X"), ("#7a7a7a", "P"),
+)  # fmt: skip
+"""Colour and marker of what is no model, in its order of appearance; they start again."""
 _OTHER_STYLE = ("#F0E442", "*", "-")
 _DOTS_PER_INCH = 110
 _LONGEST_LABEL = 44
@@ -52,6 +61,9 @@ def name_of(model: str) -> str:
         "prophet": "Prophet",
         "almanac": "Almanac",
         "empirical_bayes": "empirical Bayes",
+        "mean_rate": "everybody's mean rate",
+        "own_rate": "own rate so far",
+        "bg_nbd": "BG/NBD",
     }
     return known.get(model, model.replace("_", " "))
 

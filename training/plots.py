@@ -1,7 +1,7 @@
 """Pictures of what a training found, as PNG files named by what they show.
 
-The pictures are drawn by `training.demand.plots` and `training.promotion.plots`; here they are put
-on figures. The same figures go to MLflow, into the report and into the notebooks.
+The pictures are drawn by the modules `plots` of each room of training; here they are put on
+figures. The same figures go to MLflow, into the report and into the notebooks.
 """
 
 from __future__ import annotations
@@ -22,12 +22,23 @@ from training.demand.plots import (
     sort_levels,
 )
 from training.findings import PUBLISHED, pick_series, score_regions
+from training.offers.plots import make_offer_figures
 from training.palette import draw_png, label_axes, list_names, open_figure, show_percent
 from training.palette import write_plainly as plainly
-from training.promotion.plots import draw_gains, draw_losses, draw_reliability
+from training.promotion.plots import (
+    draw_gains,
+    draw_losses,
+    draw_reliability,
+    draw_week,
+    make_fallback_figure,
+)
+from training.proof.plots import make_proof_figures
+from training.response.plots import make_response_figures
+from training.value.plots import make_value_figures
 
 Tables = Mapping[str, pd.DataFrame]
 _MOST_BARS = 15
+_IMPORTANCE = "importance"
 
 
 def plot_demand(tables: Tables, folder: Path) -> None:
@@ -44,12 +55,13 @@ def plot_demand(tables: Tables, folder: Path) -> None:
 
 
 def plot_promotion(tables: Tables, folder: Path) -> None:
-    """Write the figures of a send-time training below `folder`.
+    """Write the figures of a promotion training below `folder`.
 
     Parameters
     ----------
     tables : mapping of name to DataFrame
-        Evidence of the training: folds, reliability, gains and importance.
+        Evidence of the training: folds, reliability, gains and importance; what there is of
+        responses, their proof, value and offers.
     folder : Path
         Must exist.
     """
@@ -73,23 +85,26 @@ def make_demand_figures(tables: Tables) -> dict[str, Figure]:
         "series_largest_median_worst": _make_series_figure(forecasts),
         "worst_regions": _make_regions_figure(forecasts),
     }
-    return figures | _make_importance_figure(tables, "of the demand model, mean over horizons")
+    what = "of the demand model, mean over horizons"
+    return figures | _make_importance_figure(tables, _IMPORTANCE, what)
 
 
 def make_promotion_figures(tables: Tables) -> dict[str, Figure]:
-    """Return the figures of a send-time training by name, in the order they are best read."""
-    losses, (left, right) = open_figure(10, 3.2, columns=2)
-    draw_losses(left, tables["folds"])
-    draw_gains(right, tables["gains"])
-    models = [str(model) for model in tables["folds"]["model"].unique()]
-    rows = -(-len(models) // 2)
-    reliability, panels = open_figure(10, 3.6 * rows, rows=rows, columns=2)
-    for axes, model in zip(panels, models, strict=False):
-        draw_reliability(axes, tables["reliability"], model=model)
-    for axes in panels[len(models) :]:
-        axes.remove()
-    figures = {"log_loss_and_gains": losses, "reliability": reliability}
-    return figures | _make_importance_figure(tables, "of the activity level model, last fold")
+    """Return the figures of a promotion training by name, in the order they are best read."""
+    return {
+        **_make_send_time_figures(tables),
+        **_make_importance_figure(tables, _IMPORTANCE, "of the activity level model, last fold"),
+        **_make_week_figure(tables),
+        **make_proof_figures(tables),
+        **make_fallback_figure(tables),
+        **make_response_figures(tables),
+        **_make_importance_figure(
+            tables, "response_importance", "of the response model, last fold"
+        ),
+        **make_value_figures(tables),
+        **_make_importance_figure(tables, "value_importance", "of expected orders, last fold"),
+        **make_offer_figures(tables),
+    }
 
 
 def draw_importance(axes: Axes, importance: pd.DataFrame, *, title: str) -> None:
@@ -106,7 +121,7 @@ def draw_importance(axes: Axes, importance: pd.DataFrame, *, title: str) -> None
     axes.barh(range(len(top)), top["gain"] / importance["gain"].sum(), color="#0072B2")
     list_names(axes, [str(feature) for feature in top["feature"]])
     label_axes(axes, title=title, x="share of the gain in loss, %", y="")
-    show_percent(axes, on="x")
+    show_percent(axes, on="x", decimals=None)
 
 
 def _make_series_figure(forecasts: pd.DataFrame) -> Figure:
@@ -126,13 +141,37 @@ def _make_regions_figure(forecasts: pd.DataFrame) -> Figure:
     return figure
 
 
-def _make_importance_figure(tables: Tables, what: str) -> dict[str, Figure]:
-    importance = tables.get("importance")
+def _make_send_time_figures(tables: Tables) -> dict[str, Figure]:
+    losses, (left, right) = open_figure(10, 3.2, columns=2)
+    draw_losses(left, tables["folds"])
+    draw_gains(right, tables["gains"])
+    models = [str(model) for model in tables["folds"]["model"].unique()]
+    rows = -(-len(models) // 2)
+    reliability, panels = open_figure(10, 3.6 * rows, rows=rows, columns=2)
+    for axes, model in zip(panels, models, strict=False):
+        draw_reliability(axes, tables["reliability"], model=model)
+    for axes in panels[len(models) :]:
+        axes.remove()
+    return {"log_loss_and_gains": losses, "reliability": reliability}
+
+
+def _make_week_figure(tables: Tables) -> dict[str, Figure]:
+    week = tables.get("week")
+    if week is None or week.empty:
+        return {}
+    figure, (axes,) = open_figure(10, 3)
+    values = week.sort_values("slot")["value"].to_numpy(dtype="float64")
+    draw_week(axes, 100 * values, title="Everybody's week", unit="active customers, %")
+    return {"week": figure}
+
+
+def _make_importance_figure(tables: Tables, name: str, what: str) -> dict[str, Figure]:
+    importance = tables.get(name)
     if importance is None or not importance["gain"].sum() > 0:
         return {}
     figure, (axes,) = open_figure(10, 1.2 + 0.22 * min(len(importance), _MOST_BARS))
     draw_importance(axes, importance, title=f"Feature importance {what}")
-    return {"feature_importance": figure}
+    return {"feature_importance" if name == _IMPORTANCE else name: figure}
 
 
 def _write(figures: Mapping[str, Figure], folder: Path) -> None:

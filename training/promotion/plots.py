@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from features.errors import InvalidRequest
 from features.schema import SLOTS_PER_WEEK
-from training.palette import INK, label_axes, list_names, name_of, show_percent, style_of
+from training.palette import (
+    INK,
+    label_axes,
+    list_names,
+    name_of,
+    open_figure,
+    show_percent,
+    style_of,
+)
+from training.proof.plots import draw_policy_gains
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOURS = 24
@@ -76,14 +88,16 @@ def draw_losses(axes: Axes, folds: pd.DataFrame) -> None:
     )
 
 
-def draw_gains(axes: Axes, gains: pd.DataFrame) -> None:
-    """Draw what each model gains in log-loss over each simpler one, with its 95 % interval.
+def draw_gains(axes: Axes, gains: pd.DataFrame, *, saved: str = "log-loss") -> None:
+    """Draw what each model gains over each simpler one, with its 95 % interval.
 
     Parameters
     ----------
     axes : Axes
     gains : DataFrame
-        `PromotionBacktest.gains`.
+        `PromotionBacktest.gains`, or of the same columns.
+    saved : str
+        What there is less of.
     """
     for place, gain in enumerate(gains.to_dict("records")):
         colour, marker, _ = style_of(gain["model"])
@@ -99,10 +113,34 @@ def draw_gains(axes: Axes, gains: pd.DataFrame) -> None:
     label_axes(
         axes,
         title="Paired gain (right is better)",
-        x="log-loss saved, with 95 % interval",
+        x=f"{saved} saved, with 95 % interval",
         y="",
     )
     show_percent(axes, on="x", decimals=None)
+
+
+def make_fallback_figure(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
+    """Return the figure of what send times by activity gain; none where they are no fallback."""
+    gains = find_fallback(tables)
+    if gains is None or gains["gain"].isna().all():
+        return {}
+    figure, (axes,) = open_figure(10, 1.3 + 0.42 * len(gains))
+    draw_policy_gains(axes, gains)
+    return {"fallback_gains": figure}
+
+
+def find_fallback(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
+    """Return what send times by activity gain, where others were to be proven; else None.
+
+    Parameters
+    ----------
+    tables : mapping of name to DataFrame
+        Evidence of a training: `fallback_gains` and `policy_gains` where there are any.
+    """
+    fallback, gains = tables.get("fallback_gains"), tables.get("policy_gains")
+    if fallback is None or fallback.empty or gains is None or gains.empty:
+        return None
+    return None if set(fallback["target"]) == set(gains["target"]) else fallback
 
 
 def draw_week(axes: Axes, values: npt.NDArray[np.float64], *, title: str, unit: str) -> None:

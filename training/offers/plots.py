@@ -1,0 +1,185 @@
+"""Pictures of offers: rankings against the cell rule, what cells showed, what policies add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from training.chapters import write_number, write_percent
+from training.offers.policies import EVERYBODY, NOBODY
+from training.palette import FAINT, INK, label_axes, list_names, open_figure, show_percent
+
+CELL_RULE = "cell_rule"
+_NAMES = {
+    CELL_RULE: "cell rule",
+    "s": "S-learner",
+    "bagged_s": "S-learner, bagged",
+    "t": "T-learner",
+    "x": "X-learner",
+    "dr": "DR-learner",
+    "s_and_x": "S- and X-learner, averaged",
+    "treated_response": "answers of those offered",
+    NOBODY: "offer it to nobody",
+    EVERYBODY: "offer it to everybody",
+}
+_MOST_OFFERS = 4
+_MOST_BANDS = 12
+_MOST_TICKS = 5
+_ONLY_BAND = "band 1 of 1 "
+_LEARNER, _RULE, _WORSE = ("#0072B2", "o"), ("#E69F00", "s"), ("#D55E00", "v")
+_BETTER, _UNSURE = ("#009E73", "^"), ("#7a7a7a", "o")
+
+Draw = Callable[[Axes, pd.DataFrame, str], None]
+
+
+def name_ranking(name: str) -> str:
+    """Return a ranking's or policy's name as it is read: 'X-learner'."""
+    return _NAMES.get(name, name.replace("_", " "))
+
+
+def name_band(words: str) -> str:
+    """Return a cell or band as it is read: 'everybody' where there is but one.
+
+    Examples
+    --------
+    >>> name_band("band 1 of 1 by cell_rule")
+    'everybody'
+    >>> name_band("band 2 of 5 by x")
+    'band 2 of 5 by X-learner'
+    """
+    if words.startswith(_ONLY_BAND):
+        return "everybody"
+    head, by, ranking = words.partition(" by ")
+    return f"{head}{by}{name_ranking(ranking)}" if head.startswith("band ") else words
+
+
+def make_offer_figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
+    """Return the figures of offers by name, in the order they are best read.
+
+    Parameters
+    ----------
+    tables : mapping of name to DataFrame
+        Evidence of a training: `offer_scores`, `offer_cells` and `offer_policies`; what is not
+        there is not drawn. Of many offers the first four are; tables have them all.
+    """
+    drawn: Mapping[str, tuple[str, Draw]] = {
+        "offer_rankings": ("offer_scores", draw_rankings),
+        "offer_cells": ("offer_cells", draw_cells),
+        "offer_policies": ("offer_policies", draw_policies),
+    }
+    figures = {}
+    for name, (table, draw) in drawn.items():
+        rows = tables.get(table)
+        if rows is not None and len(rows):
+            figures[name] = _draw_offers(rows, draw)
+    return figures
+
+
+def draw_rankings(axes: Axes, scores: pd.DataFrame, title: str) -> None:
+    """Draw what each ranking gains in Qini over the cell rule, best first.
+
+    Parameters
+    ----------
+    axes : Axes
+    scores : DataFrame
+        `OffersBacktest.scores` of one offer.
+    title : str
+    """
+    for place, row in enumerate(scores.to_dict("records")):
+        is_rule = row["ranking"] == CELL_RULE
+        colour, marker = _RULE if is_rule else _LEARNER
+        if not is_rule:
+            _draw_interval(axes, row, place, colour)
+        axes.plot([row["gain"]], [place], color=colour, marker=marker, ms=6)
+    axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
+    names = zip(scores["ranking"], scores["qini"], strict=True)
+    list_names(
+        axes, [f"{name_ranking(str(name))} ({write_number(qini, 4)})" for name, qini in names]
+    )
+    label_axes(axes, title=title, x="gain in Qini over the cell rule (right is better)", y="")
+    axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
+
+
+def draw_cells(axes: Axes, cells: pd.DataFrame, title: str) -> None:
+    """Draw what an offer changed in each cell or band, with its 90 % interval.
+
+    Parameters
+    ----------
+    axes : Axes
+    cells : DataFrame
+        `OffersBacktest.cells` of one offer.
+    title : str
+    """
+    shown = cells.head(_MOST_BANDS)
+    for place, row in enumerate(shown.to_dict("records")):
+        colour, marker = _judge(row)
+        _draw_interval(axes, row, place, colour)
+        axes.plot([row["effect"]], [place], color=colour, marker=marker, ms=6)
+    axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
+    names = zip(shown["band"], shown["customers"], strict=True)
+    list_names(axes, [_label_band(str(band), customers) for band, customers in names])
+    label_axes(axes, title=title, x="more customers with the outcome, 90 % interval", y="")
+    axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
+    show_percent(axes, on="x", decimals=None)
+
+
+def draw_policies(axes: Axes, policies: pd.DataFrame, title: str) -> None:
+    """Draw what policies of offering add in money, with 95 % intervals.
+
+    Parameters
+    ----------
+    axes : Axes
+    policies : DataFrame
+        `OffersBacktest.policies` of one offer.
+    title : str
+    """
+    for place, row in enumerate(policies.to_dict("records")):
+        is_nobody = row["policy"] == NOBODY
+        colour, marker = (FAINT, "o") if is_nobody else _judge(row)
+        if not is_nobody:
+            _draw_interval(axes, row, place, colour)
+        axes.plot([row["margin"]], [place], color=colour, marker=marker, ms=6)
+    axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
+    names = zip(policies["policy"], policies["share_offered"], strict=True)
+    list_names(
+        axes, [f"{name_ranking(str(name))} ({write_percent(share, 0)})" for name, share in names]
+    )
+    label_axes(axes, title=title, x="money a customer, more than offering nothing", y="")
+
+
+def _draw_offers(table: pd.DataFrame, draw: Draw) -> Figure:
+    """Return one panel an offer, in the order of the table."""
+    groups = [(str(offer), rows) for offer, rows in table.groupby("offer", sort=False)]
+    groups = groups[:_MOST_OFFERS]
+    tallest = max(2, *(min(len(rows), _MOST_BANDS) for _, rows in groups))
+    columns = min(len(groups), 2)
+    n_rows = -(-len(groups) // columns)
+    figure, panels = open_figure(10, n_rows * (1.1 + 0.34 * tallest), rows=n_rows, columns=columns)
+    for axes, (offer, rows) in zip(panels, groups, strict=False):
+        draw(axes, rows, offer.replace("$", r"\$"))
+    for axes in panels[len(groups) :]:
+        axes.remove()
+    return figure
+
+
+def _draw_interval(axes: Axes, row: Mapping[Any, Any], place: int, colour: str) -> None:
+    axes.plot(
+        [row["low"], row["high"]], [place, place], color=colour, linewidth=2.5,
+        solid_capstyle="butt",
+    )  # fmt: skip
+
+
+def _judge(row: Mapping[Any, Any]) -> tuple[str, str]:
+    if row["low"] > 0:
+        return _BETTER
+    return _WORSE if row["high"] < 0 else _UNSURE
+
+
+def _label_band(words: str, customers: float) -> str:
+    """Name a cell and its customers, a condition a line."""
+    return f"{name_band(words)} ({write_number(customers, 0)})".replace(" and ", "\nand ")
