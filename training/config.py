@@ -98,6 +98,9 @@ class PromotionGates(Settings):
     min_log_loss_gain: float = Field(default=0.0)
     """The lower bound of the paired gain over every baseline must be above this."""
     max_calibration_error: float = Field(default=0.01, gt=0.0)
+    require_proof: bool = True
+    """Whether send times rest on responses only once these are proven better than every baseline;
+    else as soon as they are not proven worse than one."""
     min_effective_sends: float = Field(default=1000.0, ge=1.0)
     """Effective sends that a proven gain of response-based send times must rest on."""
 

@@ -92,7 +92,8 @@ def _fit_response(
     cutoff: datetime,
     progress: Progress,
 ) -> ResponsePart | None:
-    if parts.response is None or not parts.is_response_proven:
+    require_proof = settings.gates.require_proof
+    if parts.response is None or not parts.may_publish_response(require_proof=require_proof):
         return None
     options = make_response_options(project, settings)
     fitted = fit_response(reader, plan, options, progress, model=parts.response.best)

@@ -32,7 +32,7 @@ from training.promotion.slices import SliceReader
 from training.proof.gate import COUNTED
 from training.proof.granularity import read_block_propensity
 from training.proof.tables import build_proof_tables
-from training.proof.verdict import BETTER
+from training.proof.verdict import BETTER, WORSE
 from training.response.backtest import RECEPTIVITY, ResponseBacktest
 from training.response.options import ResponseOptions
 from training.response.steps import backtest_response
@@ -73,6 +73,20 @@ class Parts:
         """Whether response-based send times are proven better than every baseline that counts."""
         gains = self.proof.get("policy_gains")
         return gains is not None and is_proven(gains)
+
+    def may_publish_response(self, *, require_proof: bool) -> bool:
+        """Return whether send times may rest on responses.
+
+        Parameters
+        ----------
+        require_proof : bool
+            Whether they must be proven better than every baseline that counts, or only not be
+            proven worse than one.
+        """
+        if require_proof or self.response is None or self.response.best not in PERSONAL:
+            return self.is_response_proven
+        gains = self.proof.get("policy_gains")
+        return gains is None or not (gains["verdict"] == WORSE).any()
 
     def tables(self) -> Tables:
         """Return all evidence as tables, by name."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.progress import Progress
 from features.project import Project
-from training.config import PromotionSettings
+from training.config import PromotionGates, PromotionSettings
 from training.gates import Check, Verdict, check_above, judge_promotion
 from training.lifecycle import Recipe, Tables, Trained
 from training.plots import plot_promotion
@@ -46,7 +46,7 @@ def _train(project: Project, progress: Progress) -> Trained:
             FoldRecord(f"fold {row['fold']}", {"test": str(row["test"])}, _numbers(row))
             for _, row in chosen.iterrows()
         ),
-        tables=_tabulate(backtest, parts),
+        tables=_tabulate(backtest, parts, settings),
     )
 
 
@@ -56,37 +56,44 @@ def _backtest(project: Project, settings: Mapping[str, object], progress: Progre
         backtest = backtest_promotion(project, progress, settings=own, reader=reader)
         plan = make_plan(reader, own, None)
         parts = backtest_parts(project, own, reader, plan, progress)
-    return _tabulate(backtest, parts)
+    return _tabulate(backtest, parts, own)
 
 
-def _tabulate(backtest: PromotionBacktest, parts: Parts) -> dict[str, pd.DataFrame]:
+def _tabulate(
+    backtest: PromotionBacktest, parts: Parts, settings: PromotionSettings
+) -> dict[str, pd.DataFrame]:
     notes = [*backtest.notes, *(parts.response.notes if parts.response else ()), *parts.notes]
     return {
         **parts.tables(),
         **backtest.tables(),
         "best": pd.DataFrame({"model": [backtest.best]}),
-        PUBLISHED: _list_parts(parts),
+        PUBLISHED: _list_parts(parts, settings),
         "notes": pd.DataFrame({"note": list(dict.fromkeys(notes))}),
     }
 
 
-def _list_parts(parts: Parts) -> pd.DataFrame:
+def _list_parts(parts: Parts, settings: PromotionSettings) -> pd.DataFrame:
     """Say which parts are published, and why the others are not."""
-    response = "no message of the history can teach at which hours customers answer"
-    if parts.response is not None:
-        response = (
-            f"{parts.response.best}, proven better than every baseline that counts"
-            if parts.is_response_proven
-            else "not proven better than every baseline that counts: send times rest on activity"
-        )
+    is_published = parts.may_publish_response(require_proof=settings.gates.require_proof)
     value = f"{parts.value.best}" if parts.value else "too few customers bought twice"
     offers = "learned from experiments" if parts.trials else "; ".join(parts.notes)
     rows = [
-        ("response", parts.is_response_proven, response),
+        ("response", is_published, _describe_response(parts, is_published)),
         ("value", parts.value is not None, value),
         ("offers", parts.trials is not None, offers or "there is no experiment"),
     ]
     return pd.DataFrame(rows, columns=["part", "is_published", "words"])
+
+
+def _describe_response(parts: Parts, is_published: bool) -> str:
+    if parts.response is None:
+        return "no message of the history can teach at which hours customers answer"
+    if parts.is_response_proven:
+        return f"{parts.response.best}, proven better than every baseline that counts"
+    standing = "not proven better than every baseline that counts"
+    if is_published:
+        return f"{parts.response.best}, {standing}, and published as no proof is required"
+    return f"{standing}: send times rest on activity"
 
 
 def _measure_parts(parts: Parts) -> dict[str, float]:
@@ -110,24 +117,30 @@ def _numbers(row: pd.Series) -> dict[str, float]:
 def _judge(project: Project, challenger: Tables, champion: Tables | None) -> Verdict:
     gates = project.section("promotion", PromotionSettings).gates
     verdict = judge_promotion(gates, challenger, champion)
-    return Verdict((*verdict.checks, *_judge_policy(challenger, gates.min_effective_sends)))
+    return Verdict((*verdict.checks, *_judge_policy(challenger, gates)))
 
 
-def _judge_policy(tables: Tables, min_effective_sends: float) -> tuple[Check, ...]:
-    """Judge the proven value: of responses where they are published, else that nothing is worse."""
+def _judge_policy(tables: Tables, gates: PromotionGates) -> tuple[Check, ...]:
+    """Judge what is proven of the send times that are published.
+
+    Response-based ones must be better than every baseline that counts; without a required proof,
+    and for those that rest on activity, none may be proven better than they are.
+    """
     gains, fallback = tables.get("policy_gains"), tables.get(FALLBACK_GAINS)
     if gains is None:
         return ()
     if fallback is None:
-        return judge_policy_value(gains, min_effective_sends=min_effective_sends)
+        return judge_policy_value(gains, min_effective_sends=gates.min_effective_sends)
+    is_published = tables[PUBLISHED].set_index("part")["is_published"]
+    rows = gains if bool(is_published["response"]) else fallback
     return tuple(
         check_above(
             f"policy_not_worse/{row['baseline']}",
             float(row["high"]),
             0.0,
-            f"upper bound of the gain a send of activity within reach over {row['baseline']}",
+            f"upper bound of the gain a send of {row['target']} over {row['baseline']}",
         )
-        for row in fallback.to_dict("records")
+        for row in rows.to_dict("records")
         if row["baseline"] in COUNTED and not math.isnan(row["high"])
     )
 
