@@ -12,7 +12,8 @@ each person some 40 to 50 % above the best hour of all. They were set on the tru
 could be learned at all: of a first version with more scattered habits, even a Bayesian who knows
 the generator learned less than half of the oracle's gain from 18 messages and 25 orders, so no
 model could have been judged by it; of this one that Bayesian learns about four fifths, and about
-three fifths from 2 and 2.
+three fifths from 2 and 2. Receptivity alone had been measured once on that first version; nothing
+was changed after its next measurement.
 
 *To engage* is to click within 24 hours of the message being sent. The truth is of a message with an
 average offer to a customer who got none in the week before, sent at a uniformly random minute of

@@ -20,6 +20,7 @@ from features.messages.message_histories import build_message_histories
 from features.progress import Silent
 from features.project import Project
 from models.receptivity.histories import Histories
+from models.receptivity.reach import find_reach
 from models.receptivity.send_time import EmpiricalBayes
 from models.response.customer_context import build_context
 from models.response.message_counts import MessageCounts
@@ -36,6 +37,7 @@ _PRIOR_SENDS = 20.0
 _MAUTIC_LEAST, _MAUTIC_HOURS = 5, (9, 10, 11, 12)
 EB_GLOBAL, EB_SEGMENT = "receptivity, everybody → customer", "receptivity, region → customer"
 EARLIER = "receptivity, an hour earlier"
+REACH = "receptivity, within reach of the send"
 ALMANAC = "Almanac, chosen by its backtest"
 
 
@@ -162,6 +164,7 @@ def score_almanac(project: Project, customer_id: np.ndarray) -> dict[str, np.nda
             EB_SEGMENT: receptivity.predict(histories),
         }
         found[EARLIER] = np.roll(found[EB_SEGMENT], -1, axis=1)
+        found[REACH] = find_reach(found[EB_SEGMENT])
         return found | _score_responses(reader, plan, histories, receptivity)
 
 
@@ -209,9 +212,9 @@ def _score_responses(
             scores[name_response(name)] = fitted.model.predict(context, CHANNEL)
     tested = backtest_response(reader, plan, options, Silent())
     best = name_response(tested.best) if tested else ""
-    # as in the product: without a response model that its backtest prefers, receptivity decides
+    # as in the product: without a response model that its backtest prefers, activity decides
     chosen = scores.get(best)
-    scores[ALMANAC] = receptivity.predict(histories) if chosen is None else chosen
+    scores[ALMANAC] = find_reach(receptivity.predict(histories)) if chosen is None else chosen
     return scores
 
 
