@@ -26,8 +26,8 @@ PRIOR = np.array(
     [
         [np.log(1.0), 1.5],  # any_level
         [np.log(1.0), 1.5],  # channel_level
-        [np.log(500.0), 0.5],  # global_lift
-        [np.log(200.0), 0.5],  # segment_lift
+        [np.log(500.0), 0.1],  # global_lift
+        [np.log(500.0), 0.1],  # segment_lift
         [np.log(5.0), 1.5],  # customer_lift
         [np.log(1.0), 0.5],  # activity_power
         [np.log(1.5), 0.5],  # bandwidth_hours
@@ -37,7 +37,9 @@ PRIOR = np.array(
 )
 """Centre and deviation of the normal priors, of logarithms unless said, as in `Strengths`.
 
-The lifts start strongly shrunk: without evidence of their own, hours are those of receptivity.
+The shared lifts are held near their priors: they are read from plain counts of messages, and what
+a sender's choice of hours makes of those foresees the same sender's later messages well, so the
+likelihood would trust it the more, the more messages there are.
 """
 GRAIN = np.array([0.5, 50.0])
 """A grain of prior answers and messages, so that a silent channel has a rate above zero."""
