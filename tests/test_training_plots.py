@@ -184,6 +184,12 @@ def test_importance_is_a_share_of_the_whole(axes):
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.05] * 15)
 
 
+def test_features_that_gained_nothing_are_not_drawn(axes):
+    table = pd.DataFrame({"feature": ["a", "b"], "gain": [5.0, 0.0]})
+    draw_importance(axes, table, title="importance")
+    assert [bar.get_width() for bar in axes.patches] == [1.0]
+
+
 def test_reliability_is_logarithmic_and_keeps_empty_bins_in_sight(axes, promotion):
     draw_reliability(axes, promotion["reliability"], model="lightgbm")
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")

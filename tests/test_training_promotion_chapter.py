@@ -200,6 +200,13 @@ def test_why_nothing_can_be_proven_is_told_where_the_proof_would_be():
     assert section == Section(WHOLE[1], ("every message went out at 09:00",))
 
 
+def test_the_proof_is_told_in_short_above_its_table(chapter):
+    section = find(chapter, WHOLE[1])
+    assert section.sentences[0] == summarise_verdicts(make_proof_evidence()["policy_gains"])
+    assert "before launch: better by" not in text_of(section)
+    assert section.grids[0].rows[0][1] == "better by 0.02 than the best global hour"
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("weight", "is_warned"), [(1.0, False), (1.4, False), (3.0, True)])
 def test_weights_far_above_one_are_not_believed(weight, is_warned):
@@ -216,7 +223,9 @@ def test_the_value_of_activity_is_told_where_responses_were_to_be_proven():
     chapter = write(fallback_gains=gains.assign(target="receptivity"))
     section = find(chapter, title)
     assert [one.title for one in chapter.sections].index(title) == 2
-    assert "By receptivity before launch: better by 0.02 than" in text_of(section)
+    assert "send times by receptivity are proven better than the best global hour" in text_of(
+        section
+    )
     assert section.grids[0].rows[0][:3] == (
         "best global hour", "better by 0.02 than the best global hour", "0.0200"
     )  # fmt: skip

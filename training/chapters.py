@@ -194,7 +194,7 @@ def write_importance(
     shares = importance.assign(gain=importance["gain"] / importance["gain"].sum())
     grid = make_grid(
         f"The features with most gain, of {len(shares)}",
-        shares.head(_MOST_FEATURES),
+        shares[shares["gain"] > 0].head(_MOST_FEATURES),
         [("feature", "feature", None), ("gain", "share of the gain", 1)],
         percent=("gain",),
     )

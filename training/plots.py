@@ -117,7 +117,7 @@ def draw_importance(axes: Axes, importance: pd.DataFrame, *, title: str) -> None
         `feature, gain`, greatest first.
     title : str
     """
-    top = importance.head(_MOST_BARS)
+    top = importance[importance["gain"] > 0].head(_MOST_BARS)
     axes.barh(range(len(top)), top["gain"] / importance["gain"].sum(), color="#0072B2")
     list_names(axes, [str(feature) for feature in top["feature"]])
     label_axes(axes, title=title, x="share of the gain in loss, %", y="")
@@ -169,7 +169,7 @@ def _make_importance_figure(tables: Tables, name: str, what: str) -> dict[str, F
     importance = tables.get(name)
     if importance is None or not importance["gain"].sum() > 0:
         return {}
-    figure, (axes,) = open_figure(10, 1.2 + 0.22 * min(len(importance), _MOST_BARS))
+    figure, (axes,) = open_figure(10, 1.2 + 0.22 * min((importance["gain"] > 0).sum(), _MOST_BARS))
     draw_importance(axes, importance, title=f"Feature importance {what}")
     return {"feature_importance" if name == _IMPORTANCE else name: figure}
 

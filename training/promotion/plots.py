@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from features.errors import InvalidRequest
 from features.schema import SLOTS_PER_WEEK
@@ -25,6 +26,8 @@ from training.proof.plots import draw_policy_gains
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOURS = 24
+_MOST_TICKS = 6
+"""On half the width of a page: more run into each other."""
 
 
 def draw_reliability(axes: Axes, bins: pd.DataFrame, *, model: str) -> None:
@@ -86,6 +89,7 @@ def draw_losses(axes: Axes, folds: pd.DataFrame) -> None:
         x="nats per slot and week",
         y="model",
     )
+    axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
 
 
 def draw_gains(axes: Axes, gains: pd.DataFrame, *, saved: str = "log-loss") -> None:
@@ -116,6 +120,7 @@ def draw_gains(axes: Axes, gains: pd.DataFrame, *, saved: str = "log-loss") -> N
         x=f"{saved} saved, with 95 % interval",
         y="",
     )
+    axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
     show_percent(axes, on="x", decimals=None)
 
 
@@ -126,6 +131,7 @@ def make_fallback_figure(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure
         return {}
     figure, (axes,) = open_figure(10, 1.3 + 0.42 * len(gains))
     draw_policy_gains(axes, gains)
+    axes.xaxis.set_major_locator(MaxNLocator(2 * _MOST_TICKS))
     return {"fallback_gains": figure}
 
 

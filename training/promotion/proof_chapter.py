@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from training.chapters import Picture, Section, make_grid, write_number
 from training.palette import name_of
 from training.promotion.plots import find_fallback
-from training.proof.chapter import write_proof_headline, write_proof_sections
+from training.proof.chapter import write_proof_sections
 from training.proof.verdict import BETTER, WORSE
 
 Tables = Mapping[str, pd.DataFrame]
@@ -36,9 +36,12 @@ def write_worth(tables: Tables, figures: Mapping[str, Figure]) -> list[Section]:
     notes = tables.get("policy_notes")
     if not sections and notes is not None and len(notes):
         return [Section(_TITLE, tuple(str(note) for note in notes["note"]))]
-    warning = _warn_of_weights(tables.get("policy_values"))
-    if sections and warning:
-        sections[0] = replace(sections[0], sentences=(warning, *sections[0].sentences))
+    if "policy_gains" in tables:
+        # The verdicts in full stand in the table below.
+        about = sections[0].sentences[1:]
+        warning = _warn_of_weights(tables.get("policy_values"))
+        summary = summarise_verdicts(tables["policy_gains"])
+        sections[0] = replace(sections[0], sentences=(*warning, summary, *about))
     fallback = find_fallback(tables)
     if fallback is not None:
         sections.insert(1, _write_fallback(fallback, figures))
@@ -100,22 +103,22 @@ def _write_fallback(gains: pd.DataFrame, figures: Mapping[str, Figure]) -> Secti
     sentences = (
         "As the response model's send times are not proven, customers are written to when they "
         "are active. The same sends tell what that is worth.",
-        f"By {write_proof_headline(gains)}",
+        summarise_verdicts(gains),
     )
     return Section(_FALLBACK_TITLE, sentences, pictures, (grid,))
 
 
-def _warn_of_weights(values: pd.DataFrame | None) -> str:
+def _warn_of_weights(values: pd.DataFrame | None) -> tuple[str, ...]:
     """Say where weights average far above 1, which those of true propensities do not."""
     if values is None or values.empty:
-        return ""
+        return ()
     greatest = float(values["covered"].max())
     if not greatest > _MOST_WEIGHT:
-        return ""
+        return ()
     return (
         f"Believe none of this yet: the weights average up to {write_number(greatest, 1)}, where "
         "those of true propensities average 1. The logged propensities are not the chances of the "
-        "three hours that a message was sent in; check what the log writes down."
+        "three hours that a message was sent in; check what the log writes down.",
     )
 
 
