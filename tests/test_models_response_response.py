@@ -238,7 +238,7 @@ def test_more_activity_and_more_answers_never_make_an_hour_worse():
 
 def test_the_design_parts_what_depends_on_the_slot():
     names = DesignNames(("pace",))
-    assert names.columns[-3:] == ("pace", "activity", "responses")
+    assert names.columns[-2:] == ("pace", "activity")
     assert names.groups[1:] == [[p] for p in names.by_slot]
     assert sorted(place for group in names.groups for place in group) == list(
         range(len(names.columns))

@@ -12,8 +12,9 @@ from models.response.response_chain import ResponseParts
 
 LEVEL = ("channel", "log_level", "log_any_level")
 OFFER = ("discount",)
-BY_SLOT = ("activity", "responses")
-"""Log of what lies ahead of the slot, and log lift, both of the response chain."""
+BY_SLOT = ("activity",)
+"""Log of what lies ahead of the slot. Lifts are left as the chain shrinks them: boosting would
+stretch them again to what the sender's choice of hours foresees."""
 RISING = ("log_level", "log_any_level", *BY_SLOT)
 """More of each of these can only raise the score."""
 
@@ -66,7 +67,7 @@ class DesignNames:
             "fatigue": (*FATIGUE, CHANNEL_FATIGUE),
             "offer": OFFER,
             "own_activity": ("activity",),
-            "own_responses": ("responses",),
+            "own_responses": (),
         }[group]
         return [self.columns.index(name) for name in names]
 
@@ -95,4 +96,4 @@ def build_once(
 
 def build_by_slot(parts: ResponseParts) -> tuple[np.ndarray, ...]:
     """Return the features by slot, each of shape (n, 168), in the order of `BY_SLOT`."""
-    return parts.activity, parts.lift
+    return (parts.activity,)
