@@ -308,6 +308,17 @@ def test_cells_are_drawn_in_the_colour_of_what_is_sure(axes, parts):
     assert sure != unsure
 
 
+def test_a_cell_of_many_conditions_is_named_in_full(axes, parts):
+    words = "not is_newsletter_reader and orders_365d <= 3 and spend_365d <= 120.5"
+    cells = parts["offer_cells"].tail(1).assign(band=words)
+    draw_cells(axes, cells, "ten")
+    assert ticks_of(axes)[0].replace("\n", " ") == f"{words} (1,000)"
+    short, long = (
+        make_offer_figures({"offer_cells": one}) for one in (parts["offer_cells"], cells)
+    )
+    assert long["offer_cells"].get_figheight() > short["offer_cells"].get_figheight()
+
+
 def test_policies_are_drawn_in_money_and_nobody_has_no_interval(axes, parts):
     policies = parts["offer_policies"]
     draw_policies(axes, policies[policies["offer"] == "mug"], "mug")

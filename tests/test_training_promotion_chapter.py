@@ -278,7 +278,10 @@ def test_answers_are_told_with_their_gain(chapter):
     words = text_of(section)
     assert "400 messages of the test windows" in words
     assert "12.0 % were answered" in words
-    assert "LightGBM against global hour: 10.0 % less log-loss (95 % interval 5.0 % to" in words
+    assert (
+        "The gain of LightGBM over global hour: 10.0 % less log-loss (95 % interval 5.0 % to"
+        in words
+    )
     groups = section.grids[2]
     assert groups.columns[-2:] == ("global hour", "LightGBM")
     assert groups.rows[1][:2] == ("06-12", "hours")

@@ -12,7 +12,15 @@ from matplotlib.ticker import MaxNLocator
 
 from training.chapters import write_number, write_percent
 from training.offers.policies import EVERYBODY, NOBODY
-from training.palette import FAINT, INK, label_axes, list_names, open_figure, show_percent
+from training.palette import (
+    FAINT,
+    INK,
+    label_axes,
+    list_names,
+    open_figure,
+    show_percent,
+    write_plainly,
+)
 
 CELL_RULE = "cell_rule"
 _NAMES = {
@@ -30,6 +38,7 @@ _NAMES = {
 _MOST_OFFERS = 4
 _MOST_BANDS = 12
 _MOST_TICKS = 5
+_AND = " and "
 _ONLY_BAND = "band 1 of 1 "
 _LEARNER, _RULE, _WORSE = ("#0072B2", "o"), ("#E69F00", "s"), ("#D55E00", "v")
 _BETTER, _UNSURE = ("#009E73", "^"), ("#7a7a7a", "o")
@@ -122,7 +131,9 @@ def draw_cells(axes: Axes, cells: pd.DataFrame, title: str) -> None:
         axes.plot([row["effect"]], [place], color=colour, marker=marker, ms=6)
     axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
     names = zip(shown["band"], shown["customers"], strict=True)
-    list_names(axes, [_label_band(str(band), customers) for band, customers in names])
+    labels = [_label_band(str(band), customers) for band, customers in names]
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
     label_axes(axes, title=title, x="more customers with the outcome, 90 % interval", y="")
     axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
     show_percent(axes, on="x", decimals=None)
@@ -159,12 +170,20 @@ def _draw_offers(table: pd.DataFrame, draw: Draw) -> Figure:
     tallest = max(2, *(min(len(rows), _MOST_BANDS) for _, rows in groups))
     columns = min(len(groups), 2)
     n_rows = -(-len(groups) // columns)
-    figure, panels = open_figure(10, n_rows * (1.1 + 0.34 * tallest), rows=n_rows, columns=columns)
+    height = n_rows * (1.1 + _find_height(table) * tallest)
+    figure, panels = open_figure(10, height, rows=n_rows, columns=columns)
     for axes, (offer, rows) in zip(panels, groups, strict=False):
-        draw(axes, rows, offer.replace("$", r"\$"))
+        draw(axes, rows, write_plainly(offer))
     for axes in panels[len(groups) :]:
         axes.remove()
     return figure
+
+
+def _find_height(table: pd.DataFrame) -> float:
+    """Return the inches that a row needs: its cell may be named on several lines."""
+    bands = table["band"].astype(str) if "band" in table else pd.Series(dtype="str")
+    n_lines = 1 + max(bands.str.count(_AND), default=0)
+    return max(0.34, 0.12 + 0.15 * n_lines)
 
 
 def _draw_interval(axes: Axes, row: Mapping[Any, Any], place: int, colour: str) -> None:
@@ -182,4 +201,5 @@ def _judge(row: Mapping[Any, Any]) -> tuple[str, str]:
 
 def _label_band(words: str, customers: float) -> str:
     """Name a cell and its customers, a condition a line."""
-    return f"{name_band(words)} ({write_number(customers, 0)})".replace(" and ", "\nand ")
+    parts = [write_plainly(part) for part in name_band(words).split(_AND)]
+    return "\nand ".join([*parts[:-1], f"{parts[-1]} ({write_number(customers, 0)})"])

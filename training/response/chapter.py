@@ -57,7 +57,7 @@ def _write_scores(tables: Tables, figures: Mapping[str, Figure]) -> Section:
         f"their send; {write_percent(first['base_rate'])} were answered by a click or an order in "
         "time. Opens by machines count for nothing.",
         *(
-            f"{name_of(str(row['model']))} against {name_of(str(row['baseline']))}: "
+            f"The gain of {name_of(str(row['model']))} over {name_of(str(row['baseline']))}: "
             f"{write_paired_gain(row, 'log-loss')}."
             for row in gains.to_dict("records")
         ),
