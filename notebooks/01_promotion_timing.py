@@ -124,8 +124,8 @@ plt.show()
 # %% [markdown]
 # ## Retrain with another setting
 #
-# Do habits fade faster? How fast is chosen by backtest where the section `[promotion]` of the project
-# file says nothing; here the same project is trained with a third of the half-life that was chosen.
+# Do habits fade faster? How fast is chosen by backtest where the section `[promotion]` of the
+# project file says nothing; here the same project is trained with a third of what was chosen.
 
 # %%
 tried = evidence["half_life"]

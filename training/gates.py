@@ -13,6 +13,7 @@ import pandas as pd
 from training.config import DemandGates, PromotionGates
 from training.demand.calibration import ALMANAC as PUBLISHED
 from training.demand.scores import EVERY
+from training.palette import name_of
 
 DEMAND_BASELINES = ("seasonal_naive", "seasonal_mean", "ets", "croston_sba", "tsb")
 PROMOTION_BASELINES = ("best_global_hour", "customer_histogram")
@@ -130,7 +131,7 @@ def judge_promotion(
             f"log_loss/{gain['baseline']}",
             gain["low"],
             gates.min_log_loss_gain,
-            f"lower bound of the paired gain in log-loss over {gain['baseline']}",
+            f"lower bound of the paired gain in log-loss over {name_of(gain['baseline'])}",
         )
         for gain in challenger["gains"].to_dict("records")
         if gain["model"] == name and gain["baseline"] in PROMOTION_BASELINES

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from features.progress import Progress
 from features.project import Project
+from features.schema import SLOTS_PER_WEEK
+from models.receptivity.histories import Histories
 from training.config import PromotionGates, PromotionSettings
 from training.gates import Check, Verdict, check_above, judge_promotion
 from training.lifecycle import Recipe, Tables, Trained
+from training.palette import name_of
 from training.plots import plot_promotion
 from training.promotion.fitting import add_parts
+from training.promotion.model import PromotionModel
 from training.promotion.parts import FALLBACK_GAINS, Parts, backtest_parts
 from training.promotion.steps import (
     PromotionBacktest,
@@ -25,6 +31,8 @@ from training.promotion.steps import (
 from training.proof.gate import COUNTED, judge_policy_value
 from training.tracking import FoldRecord
 
+WEEK_CUSTOMERS = 20_000
+"""Customers that everybody's week is averaged over, at most."""
 PUBLISHED = "published"
 """Evidence table of what the artifact holds: `part, is_published, words`."""
 
@@ -46,8 +54,16 @@ def _train(project: Project, progress: Progress) -> Trained:
             FoldRecord(f"fold {row['fold']}", {"test": str(row["test"])}, _numbers(row))
             for _, row in chosen.iterrows()
         ),
-        tables=_tabulate(backtest, parts, settings),
+        tables={**_tabulate(backtest, parts, settings), "week": _describe_week(model)},
     )
+
+
+def _describe_week(model: PromotionModel) -> pd.DataFrame:
+    """Return everybody's week: `slot` and `value`, the mean probability of activity in it."""
+    histories = Histories.from_table(model.profiles)
+    some = histories.take(slice(None, None, max(1, -(-len(histories) // WEEK_CUSTOMERS))))
+    week = model.model.predict(some).mean(axis=0)
+    return pd.DataFrame({"slot": np.arange(SLOTS_PER_WEEK), "value": week})
 
 
 def _backtest(project: Project, settings: Mapping[str, object], progress: Progress) -> Tables:
@@ -133,16 +149,14 @@ def _judge_policy(tables: Tables, gates: PromotionGates) -> tuple[Check, ...]:
         return judge_policy_value(gains, min_effective_sends=gates.min_effective_sends)
     is_published = tables[PUBLISHED].set_index("part")["is_published"]
     rows = gains if bool(is_published["response"]) else fallback
-    return tuple(
-        check_above(
-            f"policy_not_worse/{row['baseline']}",
-            float(row["high"]),
-            0.0,
-            f"upper bound of the gain a send of {row['target']} over {row['baseline']}",
-        )
-        for row in rows.to_dict("records")
-        if row["baseline"] in COUNTED and not math.isnan(row["high"])
-    )
+    counted = [row for row in rows.to_dict("records") if row["baseline"] in COUNTED]
+    return tuple(_judge_not_worse(row) for row in counted if not math.isnan(row["high"]))
+
+
+def _judge_not_worse(row: Mapping[Any, Any]) -> Check:
+    target, baseline = name_of(row["target"]), name_of(row["baseline"])
+    words = f"upper bound of the gain a send of {target} over the {baseline}"
+    return check_above(f"policy_not_worse/{row['baseline']}", float(row["high"]), 0.0, words)
 
 
 def _settings(project: Project) -> Mapping[str, object]:

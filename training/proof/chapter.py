@@ -112,7 +112,7 @@ def _list_values(values: pd.DataFrame) -> Grid:
         [
             ("name", "policy", None), ("estimator", "estimator", None), ("value", "value", 4),
             ("low", "95 % from", 4), ("high", "to", 4), ("ess", "effective sends", 0),
-            ("customers", "customers", 0), ("covered", "covered by the log", 0),
+            ("customers", "customers", 0), ("covered", "mean weight, about 100 %", 0),
             ("outside", "moved into the log", 1),
         ],
         percent=("covered", "outside"),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from training.palette import FAINT, INK, label_axes, list_names, name_of, open_figure, show_percent
 from training.proof.estimators import DIRECT, DOUBLY_ROBUST, SELF_NORMALISED
@@ -79,6 +80,7 @@ def draw_policy_values(axes: Axes, values: pd.DataFrame, *, target: str) -> None
         )  # fmt: skip
     list_names(axes, [f"{name_of(p)} (target)" if p == target else name_of(p) for p in policies])
     label_axes(axes, title="Value of each policy", x="reward a send, with 95 % interval", y="")
+    axes.xaxis.set_major_locator(MaxNLocator(6))
 
 
 _LABELS = {
@@ -117,6 +119,7 @@ def draw_policy_gains(axes: Axes, gains: pd.DataFrame) -> None:
     list_names(axes, [f"over {name_of(str(name))}" for name in gains["baseline"]])
     title = f"Gain of {name_of(str(gains['target'].iloc[0]))} (right is better)"
     label_axes(axes, title=title, x="reward a send, doubly robust, with 95 % interval", y="")
+    axes.xaxis.set_major_locator(MaxNLocator(6))
 
 
 def draw_touch_reliability(axes: Axes, bins: pd.DataFrame, *, kind: str) -> None:
