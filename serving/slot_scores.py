@@ -13,13 +13,14 @@ import numpy as np
 
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.histories import Histories
-from models.receptivity.reach import INBOXES, find_reach, join_hours, list_reached
+from models.receptivity.reach import INBOXES, REACH_HOURS, find_reach
 from models.receptivity.send_time_base import SendTimeModel
 from serving.message_memory import MessageMemory
 
 Measure = Literal["response", "reach", "activity"]
 LEVEL = 0.9
 """Of the intervals."""
+_EVERY_SLOT = np.arange(SLOTS_PER_WEEK)[None, :]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,30 @@ class SlotScores:
 
     measure: Measure
     probability: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Customers who are scored together: the known ones, or those who are not.
+
+    Attributes
+    ----------
+    places : array of int64, shape (n,)
+        In what was asked for.
+    rows : array of int64, shape (m,)
+        In the profiles; -1 for those who are not known, of whom one stands for all with an offer.
+    histories : Histories
+        Of the m.
+    discount : array of float64, shape (m,)
+    copies : array of int64, shape (n,)
+        Which of the m each of the n is.
+    """
+
+    places: np.ndarray
+    rows: np.ndarray
+    histories: Histories
+    discount: np.ndarray
+    copies: np.ndarray
 
 
 class SlotScorer:
@@ -68,6 +93,12 @@ class SlotScorer:
             return "response"
         return "reach" if channel in INBOXES else "activity"
 
+    def find_source(self, channel: str) -> tuple[Measure, str]:
+        """Return what a channel's scores are made from: channels that share it have the same."""
+        measure = self.measure(channel)
+        has_own = measure == "response" or channel in self.model.channels
+        return measure, channel if has_own else ""
+
     def score(
         self, rows: np.ndarray, channel: str, *, discount: float | np.ndarray = np.nan
     ) -> SlotScores:
@@ -82,8 +113,8 @@ class SlotScorer:
             Of the promotion that is offered, as a fraction; NaN = none. Activity does not read it.
         """
         probability = np.empty((len(rows), SLOTS_PER_WEEK))
-        for part, histories, offer in self._parts(rows, discount):
-            probability[part] = self._predict(rows[part], histories, channel, offer)
+        for part in self._parts(rows, discount):
+            probability[part.places] = self._predict(part, channel)[part.copies]
         return SlotScores(self.measure(channel), probability)
 
     def bound(
@@ -109,55 +140,59 @@ class SlotScorer:
         low, high : arrays of float64, shape (n, k)
         """
         low, high = np.empty(slots.shape), np.empty(slots.shape)
-        for part, histories, offer in self._parts(rows, discount):
-            memory = self._memory_of(channel)
-            if memory is None:
-                low[part], high[part] = self._bound_activity(histories, channel, slots[part])
+        for part in self._parts(rows, discount):
+            own = slots[part.places]
+            if part.rows[0] >= 0:
+                low[part.places], high[part.places] = self._bound(part, channel, own)
             else:
-                context = memory.context(rows[part], histories, self.model, offer)
-                whole = memory.model.predict_interval(context, channel, LEVEL)
-                low[part], high[part] = (
-                    np.take_along_axis(bound, slots[part], axis=1) for bound in whole
+                every = np.broadcast_to(_EVERY_SLOT, (len(part.rows), SLOTS_PER_WEEK))
+                whole = self._bound(part, channel, every)
+                low[part.places], high[part.places] = (
+                    np.take_along_axis(bound[part.copies], own, axis=1) for bound in whole
                 )
         return low, high
 
-    def _predict(
-        self, rows: np.ndarray, histories: Histories, channel: str, discount: np.ndarray
-    ) -> np.ndarray:
+    def _predict(self, part: _Part, channel: str) -> np.ndarray:
         memory = self._memory_of(channel)
         if memory is None:
-            active = self.model.predict_channel(histories, channel)
+            active = self.model.predict_channel(part.histories, channel)
             return find_reach(active) if channel in INBOXES else active
-        context = memory.context(rows, histories, self.model, discount)
+        context = memory.context(part.rows, part.histories, self.model, part.discount)
         return memory.model.predict(context, channel)
+
+    def _bound(self, part: _Part, channel: str, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return bounds at some slots of the m customers of a part, shape (m, k) both."""
+        memory = self._memory_of(channel)
+        if memory is None:
+            return self._bound_activity(part.histories, channel, slots)
+        context = memory.context(part.rows, part.histories, self.model, part.discount)
+        whole = memory.model.predict_interval(context, channel, LEVEL)
+        low, high = (np.take_along_axis(bound, slots, axis=1) for bound in whole)
+        return low, high
 
     def _bound_activity(
         self, histories: Histories, channel: str, slots: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return bounds of activity; of reach those of its hours together, so rather too wide."""
-        if channel not in INBOXES:
-            return self.model.predict_interval(histories, slots, channel=channel, level=LEVEL)
-        hours = list_reached(slots)
-        bounds = self.model.predict_interval(
-            histories, hours.reshape(len(slots), -1), channel=channel, level=LEVEL
+        """Return bounds of activity, or of reach where messages wait."""
+        ahead = REACH_HOURS if channel in INBOXES else 1
+        return self.model.predict_interval(
+            histories, slots, channel=channel, level=LEVEL, ahead=ahead
         )
-        low, high = (join_hours(bound.reshape(hours.shape)) for bound in bounds)
-        return low, high
 
     def _memory_of(self, channel: str) -> MessageMemory | None:
         memory = self.memory
         return memory if memory is not None and channel in memory.channels else None
 
-    def _parts(
-        self, rows: np.ndarray, discount: float | np.ndarray
-    ) -> list[tuple[np.ndarray, Histories, np.ndarray]]:
-        """Return known and unknown customers apart: places in `rows`, histories, discounts."""
+    def _parts(self, rows: np.ndarray, discount: float | np.ndarray) -> list[_Part]:
+        """Return known and unknown customers apart; nobody is scored twice for the same offer."""
         offers = np.broadcast_to(np.asarray(discount, dtype=np.float64), rows.shape)
         known, unknown = np.flatnonzero(rows >= 0), np.flatnonzero(rows < 0)
         parts = []
         if len(known):
-            parts.append((known, self.histories.take(rows[known]), offers[known]))
+            own, every = rows[known], np.arange(len(known))
+            parts.append(_Part(known, own, self.histories.take(own), offers[known], every))
         if len(unknown):
-            nobody = self._nobody.take(np.zeros(len(unknown), dtype=np.int64))
-            parts.append((unknown, nobody, offers[unknown]))
+            distinct, copies = np.unique(offers[unknown], return_inverse=True)
+            nobody = np.zeros(len(distinct), dtype=np.int64)
+            parts.append(_Part(unknown, nobody - 1, self._nobody.take(nobody), distinct, copies))
         return parts

@@ -93,3 +93,23 @@ def test_a_model_without_a_posterior_claims_no_doubt():
     low, high = model.predict_interval(histories, slots)
 
     assert high - low == pytest.approx(np.zeros((100, 1)), abs=1e-3)
+
+
+def test_hours_together_are_surer_than_each_and_hold_the_truth():
+    histories, outcomes, truth = draw_customers(1500, 12, seed=3)
+    model = EmpiricalBayes(half_life_days=1e6).fit(histories, outcomes)
+    slots = np.tile([[42, 139]], (1500, 1))
+
+    low, high = model.predict_interval(histories, slots, ahead=3)
+    one_low, one_high = model.predict_interval(histories, slots)
+    found = np.stack(
+        [1 - np.prod(1 - truth[:, [s, s + 1, s + 2]], axis=1) for s in (42, 139)], axis=1
+    )
+    share = model.predict(histories)
+    whole = np.stack(
+        [1 - np.prod(1 - share[:, [s, s + 1, s + 2]], axis=1) for s in (42, 139)], axis=1
+    )
+    single = np.take_along_axis(share, slots, axis=1)
+
+    assert 0.82 < ((found >= low) & (found <= high)).mean() < 0.98
+    assert np.median((high - low) / whole) < 0.8 * np.median((one_high - one_low) / single)

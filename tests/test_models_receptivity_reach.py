@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.receptivity.reach import REACH_HOURS, find_reach, join_hours, list_reached
+from models.receptivity.reach import REACH_HOURS, find_reach
 
 
 def test_reach_is_the_chance_of_any_of_the_hours_ahead():
@@ -33,6 +33,3 @@ def test_a_loop_over_hours_agrees():
     assert np.take_along_axis(find_reach(probability), slots, axis=1) == pytest.approx(
         np.array(looped)
     )
-    hours = list_reached(slots)
-    rows = np.arange(4)[:, None, None]
-    assert join_hours(probability[rows, hours]) == pytest.approx(np.array(looped))

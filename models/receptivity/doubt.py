@@ -2,7 +2,9 @@
 
 A customer's rate in a slot is their level times the slot's share of their week. The doubt about
 both, as the gamma and the Dirichlet posterior of the chains leave it, becomes the variance of one
-gamma distribution around the rate.
+gamma distribution around the rate. On simulated customers the 90 % intervals hold the truth in
+about nine of ten cases at hours in which people are active, and in about seven at night, where a
+share is so small that no gamma distribution has its shape.
 """
 
 from __future__ import annotations

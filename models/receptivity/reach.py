@@ -10,48 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.schema import SLOTS_PER_WEEK
-
 INBOXES = ("email", "sms", "push", "mail", "social")
 """Channels in which a message waits."""
 REACH_HOURS = 3
 """Hours, that of the send among them, within which a message is taken to be found: a convention."""
-
-
-def list_reached(slots: np.ndarray) -> np.ndarray:
-    """Return the slots within reach of a send at the start of each slot.
-
-    Parameters
-    ----------
-    slots : array of int64, any shape
-        Hours of the week; the week is a circle.
-
-    Returns
-    -------
-    array of int64, shape of `slots` and (3,)
-
-    Examples
-    --------
-    >>> list_reached(np.array([167])).tolist()
-    [[167, 0, 1]]
-    """
-    return np.asarray((np.asarray(slots)[..., None] + np.arange(REACH_HOURS)) % SLOTS_PER_WEEK)
-
-
-def join_hours(probability: np.ndarray) -> np.ndarray:
-    """Return the probability of activity in any of some hours, taken as independent.
-
-    Parameters
-    ----------
-    probability : array of shape (..., n_hours)
-        Of activity in each.
-
-    Examples
-    --------
-    >>> join_hours(np.array([0.5, 0.5])).item()
-    0.75
-    """
-    return np.asarray(-np.expm1(np.log1p(-probability).sum(axis=-1)))
 
 
 def find_reach(probability: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from models.receptivity.send_time_base import (
     MODEL_FILE,
     SendTimeModel,
     check_pair,
+    take_hours,
     to_probability,
 )
 from models.receptivity.send_time_baselines import BestGlobalHour, CustomerHistogram
@@ -98,7 +99,7 @@ class EmpiricalBayes(SendTimeModel):
         return to_probability(level, self.channels_.spread(histories, self.shape_, channel))
 
     def _relative_variance(
-        self, histories: Histories, slots: np.ndarray, channel: str | None
+        self, histories: Histories, hours: np.ndarray, channel: str | None
     ) -> np.ndarray:
         events, _ = self.level_.posterior(histories)
         if channel is None:
@@ -107,7 +108,8 @@ class EmpiricalBayes(SendTimeModel):
             share = self.channels_.spread(histories, self.shape_, channel)
             strength = self.channels_.strength(histories, channel)
             events = np.maximum(events * self.channels_.part(histories, channel), TINY_EVENTS)
-        return multiply_doubts(events, np.take_along_axis(share, slots, axis=1), strength)
+        # Shares of a Dirichlet variable add up to a share of one of the same strength.
+        return multiply_doubts(events, take_hours(share, hours).sum(axis=2), strength)
 
     def _to_json(self) -> dict[str, Any]:
         return {

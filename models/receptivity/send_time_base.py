@@ -151,6 +151,7 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
         *,
         channel: str | None = None,
         level: float = 0.9,
+        ahead: int = 1,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return bounds between which the probability of some slots lies with `level`.
 
@@ -167,6 +168,8 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
             As for `predict_channel`; any channel by default.
         level : float
             Within (0, 1).
+        ahead : int
+            Hours from the start of each slot on in any of which activity counts; 1 is the slot.
 
         Returns
         -------
@@ -180,9 +183,13 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
             if own is None
             else self._predict_channel_raw(histories, own)
         )
-        variance = self._relative_variance(histories, slots, own)
-        at_slots = np.take_along_axis(raw, slots, axis=1)
-        low, high = bound_probability(at_slots, variance, level=level)
+        hours = (slots[:, :, None] + np.arange(ahead)) % SLOTS_PER_WEEK
+        variance = self._relative_variance(histories, hours, own)
+        at_hours = take_hours(raw, hours)
+        if ahead > 1:
+            together = -np.expm1(np.log1p(-calibration.predict(at_hours)).sum(axis=2))
+            return bound_probability(together, variance, level=level)
+        low, high = bound_probability(at_hours[:, :, 0], variance, level=level)
         return calibration.predict(low), calibration.predict(high)
 
     def explain(self, histories: Histories, *, segment_word: str = "region") -> pd.DataFrame:
@@ -241,11 +248,11 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
     def _relative_variance(
         self,
         histories: Histories,  # noqa: ARG002
-        slots: np.ndarray,
+        hours: np.ndarray,
         channel: str | None,  # noqa: ARG002
     ) -> np.ndarray:
-        """Return the relative variance of the rate in some slots, shape (n, k)."""
-        return np.zeros(slots.shape)
+        """Return the relative variance of the rate over some hours, (n, k, h), shape (n, k)."""
+        return np.zeros(hours.shape[:2])
 
     @abstractmethod
     def _to_json(self) -> dict[str, Any]: ...
@@ -270,6 +277,12 @@ def to_probability(level: np.ndarray, share: np.ndarray) -> np.ndarray:
         1 − exp(−level × share).
     """
     return np.asarray(-np.expm1(-level[:, None] * share))
+
+
+def take_hours(week: np.ndarray, hours: np.ndarray) -> np.ndarray:
+    """Return the values of a week, shape (n, 168), at hours of shape (n, k, h)."""
+    flat = hours.reshape(len(hours), -1)
+    return np.asarray(np.take_along_axis(week, flat, axis=1).reshape(hours.shape))
 
 
 def _gather(chunks: Iterator[np.ndarray], n: int) -> np.ndarray:
