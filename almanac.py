@@ -330,10 +330,10 @@ def plan_campaign(
 ) -> None:
     """Decide who gets which offer, when and over which channel; with arms and propensities."""
     from serving.batch import read_audience
+    from serving.campaigns.expectations import describe_plan
     from serving.campaigns.log import log_decisions
     from serving.campaigns.query import ask_campaign
     from serving.campaigns.run import run_campaign
-    from serving.campaigns.schedule import describe_plan
     from serving.campaigns.tables import list_tables
     from training.promotion.ready import find_champion
 

@@ -1,23 +1,24 @@
 """Drawing options within shared limits, so that every message's chance is known.
 
-Customers are drawn for in a random order, some at a time. An hour that has become full, or a
-channel that the money no longer pays for, is closed to those who come later, and their chances are
-those of what is still open: so what is logged is the chance at the moment of the draw.
+Customers are drawn for in a random order, some at a time, as if one by one: as soon as an hour is
+full, or a channel that the money no longer pays for is closed, the draws of all who come later are
+thrown away and made again of what is still open. So the chance that is logged is exact given all
+that was decided before: nobody's draw depends on whether what they wanted had room.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models.campaign.exploration import Choice
 
-STEPS = 50
-"""Parts that an audience is drawn for in, at least: what is full is noticed after each."""
-MOST_ROWS = 4000
-"""Customers drawn for at once, at most."""
+MOST_ROWS = 256
+"""Customers drawn for at once: the fewer, the less is thrown away when an option closes."""
+_SLACK = 1e-9
+"""Of a message's cost, by which the money may be short: sums of decimals are not exact."""
 
 Draw = Callable[[np.ndarray, np.ndarray], Choice]
 """Customers (m,) and open options (k,) → a choice among what is permitted and open to each."""
@@ -41,28 +42,67 @@ class Limits:
     cost: np.ndarray
     budget: float
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything can run out."""
+        return bool(np.isfinite(self.capacity).any() or np.isfinite(self.budget))
+
     def is_open(self) -> np.ndarray:
         """Return whether each option takes one more message, shape (k,)."""
-        return np.asarray((self.capacity >= 1.0) & (self.cost <= self.budget))
+        return np.asarray((self.capacity >= 1.0) & (self.cost * (1.0 - _SLACK) <= self.budget))
 
-    def take(self, options: np.ndarray) -> np.ndarray:
-        """Enter messages in their order, and return which found room, shape (m,).
+    def take(self, options: np.ndarray) -> int:
+        """Enter messages in their order up to the first that closes an option.
 
-        Options below 0 or from k on are no message and always find room.
+        Parameters
+        ----------
+        options : array of int64, shape (m,)
+            Open ones; below 0 or from k on is no message.
+
+        Returns
+        -------
+        int
+            How many of the m are entered, that first one included.
         """
-        found = np.ones(len(options), dtype=np.bool_)
         sent = np.flatnonzero((options >= 0) & (options < len(self.capacity)))
-        order = sent[np.argsort(options[sent], kind="stable")]
-        own = options[order]
-        rank = np.arange(len(own)) - np.searchsorted(own, own)
-        found[order] = rank < np.floor(self.capacity[own])
-        kept = sent[found[sent]]
-        spent = np.cumsum(self.cost[options[kept]])
-        found[kept[spent > self.budget]] = False
-        kept = sent[found[sent]]
-        self.capacity = self.capacity - np.bincount(options[kept], minlength=len(self.capacity))
-        self.budget -= float(self.cost[options[kept]].sum())
-        return found
+        own = options[sent]
+        left = self.budget - np.cumsum(self.cost[own])
+        dearest = np.max(self.cost[self.is_open()], initial=0.0) * (1.0 - _SLACK)
+        closes = (self.capacity[own] - _count_before(own) < 2.0) | (left < dearest)
+        last = int(closes.argmax()) if closes.any() else len(own) - 1
+        entered = own[: last + 1]
+        self.capacity = self.capacity - np.bincount(entered, minlength=len(self.capacity))
+        self.budget = float(left[last]) if len(entered) else self.budget
+        return int(sent[last]) + 1 if closes.any() else len(options)
+
+    def split(self, share: float, rng: np.random.Generator) -> Limits:
+        """Take a share of all that is left out of these limits.
+
+        Parameters
+        ----------
+        share : float
+            0 to 1; of an hour's messages it is a whole number, rounded up or down by chance.
+        rng : numpy Generator
+
+        Returns
+        -------
+        Limits
+            The share; what is left of it may be put back by `join`.
+        """
+        is_limited = np.isfinite(self.capacity)
+        whole = np.where(is_limited, self.capacity, 0.0)
+        part = np.minimum(np.floor(whole * share + rng.random(len(whole))), whole)
+        money = self.budget * share if np.isfinite(self.budget) else np.inf
+        taken = replace(self, capacity=np.where(is_limited, part, np.inf), budget=money)
+        self.capacity = self.capacity - np.where(is_limited, part, 0.0)
+        self.budget -= money if np.isfinite(money) else 0.0
+        return taken
+
+    def join(self, part: Limits) -> None:
+        """Put back what is left of a share."""
+        finite = np.isfinite(part.capacity)
+        self.capacity = self.capacity + np.where(finite, part.capacity, 0.0)
+        self.budget += max(part.budget, 0.0) if np.isfinite(part.budget) else 0.0
 
 
 @dataclass
@@ -79,7 +119,7 @@ class Drawn:
 
     option: np.ndarray
     propensity: np.ndarray
-    candidates: list[str] = field(default_factory=list)
+    candidates: list[str]
 
     @classmethod
     def empty(cls, n: int) -> Drawn:
@@ -112,24 +152,38 @@ def draw_within(
     rng : numpy Generator
         Of the order.
     """
-    for part in _split(customers, rng):
-        waiting = part
-        while len(waiting):
-            choice = draw(waiting, limits.is_open())
-            found = limits.take(choice.index)
-            is_none = (choice.index < 0) | (choice.index >= len(limits.capacity))
-            chances = np.where(choice.index < 0, 1.0, choice.propensity)
-            texts = write(choice)
-            for place in np.flatnonzero(found).tolist():
-                into.candidates[waiting[place]] = texts[place]
-            rows = waiting[found]
-            into.option[rows] = np.where(is_none, -1, choice.index)[found]
-            into.propensity[rows] = chances[found]
-            waiting = waiting[~found]
+    waiting = rng.permutation(customers)
+    while len(waiting):
+        some = waiting[:MOST_ROWS]
+        choice = draw(some, limits.is_open())
+        done = limits.take(choice.index)
+        _enter(some[:done], _cut(choice, done), write, len(limits.capacity), into)
+        waiting = waiting[done:]
 
 
-def _split(customers: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    order = rng.permutation(customers)
-    size = max(1, min(MOST_ROWS, -(-len(order) // STEPS)))
-    for first in range(0, len(order), size):
-        yield order[first : first + size]
+def _enter(
+    customers: np.ndarray,
+    choice: Choice,
+    write: Callable[[Choice], np.ndarray],
+    n_options: int,
+    into: Drawn,
+) -> None:
+    is_sent = (choice.index >= 0) & (choice.index < n_options)
+    into.option[customers] = np.where(is_sent, choice.index, -1)
+    into.propensity[customers] = np.where(choice.index < 0, 1.0, choice.propensity)
+    for customer, text in zip(customers.tolist(), write(choice), strict=True):
+        into.candidates[customer] = text
+
+
+def _cut(choice: Choice, n: int) -> Choice:
+    """Return the first n rows of a choice."""
+    return Choice(**{name: values[:n] for name, values in vars(choice).items()})
+
+
+def _count_before(options: np.ndarray) -> np.ndarray:
+    """Return how often each option occurs before its place, shape (m,)."""
+    order = np.argsort(options, kind="stable")
+    ordered = options[order]
+    before = np.empty(len(options), dtype=np.int64)
+    before[order] = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+    return before

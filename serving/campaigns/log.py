@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from datetime import UTC
 from pathlib import Path
 
@@ -36,26 +35,22 @@ def log_decisions(schedule: pd.DataFrame, query: CampaignQuery, root: Path) -> P
     Raises
     ------
     InvalidRequest
-        If this campaign was already decided on at this moment, or its id is no name of a folder.
+        If this campaign was already decided on at this moment.
     """
     name = query.campaign_id
-    if not re.fullmatch(r"[\w.@ -]{1,100}", name) or not name.strip("."):
-        raise InvalidRequest(
-            f"campaign: expected a name of up to 100 letters, digits, '.', '-', '_', '@' or "
-            f"spaces, got '{name}'"
-        )
     moment = f"{query.decided_at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}"
     path = root / FOLDER / name / f"{moment}.parquet"
-    if path.exists():
-        raise InvalidRequest(
-            f"{path}: campaign '{name}' was already decided on at this moment; "
-            "decide anew at another, as a log is never overwritten"
-        )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         schedule.to_parquet(partial, index=False)
-        partial.rename(path)
+        # A link to a name that is taken fails, where a renaming would put it in its place.
+        os.link(partial, path)
+    except FileExistsError:
+        raise InvalidRequest(
+            f"{path}: campaign '{name}' was already decided on at this moment; "
+            "decide anew at another, as a log is never overwritten"
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
     return path

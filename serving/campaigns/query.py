@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,16 @@ class CampaignQuery:
     def window(self) -> tuple[np.datetime64, np.datetime64]:
         """Start and end in UTC."""
         return _to_utc64(self.start), _to_utc64(self.end)
+
+    @property
+    def now(self) -> np.datetime64:
+        """The moment of the decision in UTC."""
+        return _to_utc64(self.decided_at)
+
+    @property
+    def look_back_days(self) -> float:
+        """Days before the window in which messages count towards caps and gaps."""
+        return max(float(self.settings.cap_days), self.settings.min_gap_hours / 24.0)
 
     @property
     def quiet(self) -> QuietHours | None:
@@ -148,11 +159,13 @@ def build_campaign_query(
     Raises
     ------
     InvalidRequest
-        If the audience is empty or repeats somebody, there is no promotion or channel or one is
-        named twice, a time has no offset, or the window starts before now.
+        If the campaign's id is no name, the audience is empty or repeats somebody, there is no
+        promotion or channel or one is named twice, a time has no offset, or the window starts
+        before now.
     UnknownName
         If there is no such channel.
     """
+    _check_name(campaign_id)
     check_audience(customers)
     for kind, names in (("promotion", promotions), ("channel", channels)):
         if not names or len(set(names)) < len(names):
@@ -199,6 +212,15 @@ def read_quiet_hours(text: str) -> QuietHours | None:
         return None
     first, _, last = text.partition("-")
     return QuietHours.parse(first, last)
+
+
+def _check_name(campaign_id: str) -> None:
+    """Raise unless the log can have a folder of that name."""
+    if not re.fullmatch(r"[\w.@ -]{1,100}", campaign_id) or not campaign_id.strip(". "):
+        raise InvalidRequest(
+            f"campaign: expected a name of up to 100 letters, digits, '.', '-', '_', '@' or "
+            f"spaces, got '{campaign_id}'; give it one"
+        )
 
 
 def _read_moment(name: str, text: str) -> datetime:

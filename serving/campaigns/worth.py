@@ -14,7 +14,6 @@ from models.offers.margin import Terms
 from models.offers.offer_model import OfferModel
 from models.offers.reasons import explain_offers
 
-BY_EXPERIMENT, BY_RESPONSE = "experiment", "response value"
 MAX_EXPLAINED = 100_000
 """Customers whose offer is explained in a sentence of their own."""
 
