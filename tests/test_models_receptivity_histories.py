@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from features.errors import MissingColumn, OutOfRange
+from models.receptivity.counts import read_counts
 from models.receptivity.histories import Histories, Outcomes
 
 SLOTS = [
@@ -53,6 +54,19 @@ def test_reads_arrow_lists_as_it_reads_python_lists():
     found = Histories.from_table(table).counts.toarray()
 
     assert np.array_equal(found, Histories.from_table(make_table()).counts.toarray())
+
+
+def test_reads_slots_in_any_order_and_leaves_the_column_as_it_is():
+    kind = pa.list_(pa.struct([("slot", pa.int32()), ("weight", pa.float64())]))
+    week = [{"slot": 9, "weight": 1.0}, {"slot": 3, "weight": 2.0}, {"slot": 9, "weight": 4.0}]
+    column = pd.Series([week, []], dtype=pd.ArrowDtype(kind), name="active_slots")
+    before = column.copy(deep=True)
+
+    counts = read_counts(column, "active_slots")
+
+    assert counts.toarray()[0, [3, 9]].tolist() == [2.0, 5.0]
+    assert counts.nnz == 2
+    pd.testing.assert_series_equal(column, before)
 
 
 def test_reads_a_slice_of_an_arrow_column():

@@ -46,9 +46,9 @@ def read_counts(column: pd.Series, name: str, *, n_keys: int = SLOTS_PER_WEEK) -
     check_range(keys, name, 0, n_keys - 1)
     check_range(weights, name, 0, np.inf)
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    counts = sparse.csr_array(
-        (weights, keys.astype(np.int32), starts), shape=shape, dtype=np.float64
-    )
+    # sorted in place, which a view of Arrow's own memory does not allow
+    cells = (weights.copy(), keys.astype(np.int32), starts)
+    counts = sparse.csr_array(cells, shape=shape, dtype=np.float64)
     counts.sum_duplicates()
     return counts
 
