@@ -51,8 +51,9 @@ def test_the_life_table_against_a_plain_loop(opened_at, observed):
         for b in range(N_BINS):
             in_bin = EDGES[b] <= hour < EDGES[b + 1]
             before = hour < EDGES[b]
-            assert opened[i, b] == in_bin
-            assert at_risk[i, b] == (not before and (in_bin or observed >= EDGES[b + 1]))
+            is_seen = observed >= EDGES[b + 1]
+            assert opened[i, b] == (in_bin and is_seen)
+            assert at_risk[i, b] == (not before and is_seen)
 
 
 def draw(n, rng, *, scale=6.0, share=0.5, observed=168.0):
@@ -75,6 +76,18 @@ def test_censored_messages_bend_nothing():
     assert naive < 0.5 * -np.expm1(-4.0) - 0.05
 
 
+def test_a_bin_in_which_observing_ends_is_no_hour_of_many_opens():
+    # ten hours are two of the sixteen from 8 to 24: who opened in them is no more than chance
+    rng = np.random.default_rng(4)
+    hours, seen = draw(20_000, rng, observed=10.0)
+    whole, whole_seen = draw(2_000, rng)
+    hours, seen = np.append(hours, whole), np.append(seen, whole_seen)
+    email, noon = np.full(len(hours), "email", dtype=object), np.full(len(hours), 12)
+    model = fit_time_to_open(hours, seen, email, noon, ("email",))
+    truth = 0.5 * -np.expm1(-24.0 / 6.0)
+    assert model.opened_within(24.0, "email") == pytest.approx(truth, abs=0.03)
+
+
 def test_channels_and_parts_of_the_day_are_told_apart_and_shrunk():
     rng = np.random.default_rng(2)
     n = 4000
@@ -90,16 +103,6 @@ def test_channels_and_parts_of_the_day_are_told_apart_and_shrunk():
     # one message of sms says next to nothing, a channel never seen nothing at all
     assert model.opened_within(1, "sms", 3) < 0.5
     assert np.array_equal(model.hazards("mail", 3), model.overall)
-
-
-def test_forward_weights_are_shares_of_the_day():
-    rng = np.random.default_rng(3)
-    hours, seen = draw(5000, rng)
-    model = fit_time_to_open(hours, seen, np.full(5000, "x", dtype=object), np.zeros(5000, int), ("x",))  # fmt: skip  # noqa: E501
-    weights = model.forward_weights(24)
-    assert weights.sum() == pytest.approx(1.0)
-    assert weights[0] == pytest.approx(-np.expm1(-1 / 6) / -np.expm1(-4), rel=0.1)
-    assert (weights > 0).all()
 
 
 def test_nothing_seen_leaves_a_usable_model_and_json_keeps_it():

@@ -77,17 +77,6 @@ class TimeToOpen:
         """Return the mean hours to the open of a message that is opened within seven days."""
         return expected_delay(self.hazards(channel, hour))
 
-    def forward_weights(self, hours: int = 24) -> np.ndarray:
-        """Return the share of opens in each hour after the send, of those within `hours`.
-
-        Returns
-        -------
-        array of shape (hours,)
-            Sums to 1; entry k is of hours k to k + 1.
-        """
-        reached = opened_within(self.overall, np.arange(hours + 1.0))
-        return np.asarray(np.diff(reached) / reached[-1])
-
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON; `from_json` makes the same of it, bit by bit."""
         arrays = {name: getattr(self, name).tolist() for name in _ARRAYS}
@@ -156,14 +145,14 @@ def build_life_table(
     Returns
     -------
     opened, at_risk : bool arrays of shape (m, n_bins)
-        At risk of a bin: not opened before it, and observed to its end (or opened within it).
+        At risk of a bin: not opened before it, and observed to its end. An open in the bin in which
+        observing ended is left out, as are the messages that waited there beside it.
     """
     opened_bin = np.searchsorted(EDGES, np.nan_to_num(hours_to_open, nan=np.inf), side="right") - 1
     whole_bins = np.searchsorted(EDGES, observed_hours, side="right") - 1
     bins = np.arange(N_BINS)[None, :]
-    opened = bins == opened_bin[:, None]
-    waited = (bins < opened_bin[:, None]) & (bins < whole_bins[:, None])
-    return opened, opened | waited
+    is_seen = bins < whole_bins[:, None]
+    return is_seen & (bins == opened_bin[:, None]), is_seen & (bins <= opened_bin[:, None])
 
 
 def fit_time_to_open(
