@@ -14,7 +14,8 @@ import almanac
 from features.door.tables import build_tables
 from features.progress import Silent
 from features.project import load_project
-from training.config import DemandSettings, StockSettings
+from serving.campaigns.settings import CampaignSettings
+from training.config import DemandSettings, PromotionSettings, StockSettings
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -36,6 +37,14 @@ def test_the_project_file_loads_and_builds(tmp_path):
     project = load_project(tmp_path / "almanac.toml")
     assert project.section("demand", DemandSettings).known_ahead[-1] == "school_holiday"
     assert project.section("stock", StockSettings).pack_size == 6
+    promotion, campaign = PromotionSettings(), CampaignSettings()
+    shown = project.section("promotion", PromotionSettings)
+    assert (shown.response_hours, shown.gates, shown.offers) == (
+        promotion.response_hours, promotion.gates, promotion.offers,
+    )  # fmt: skip
+    kept = project.section("campaign", CampaignSettings)
+    written = {"hourly_capacity", "message_cost"}
+    assert kept.model_dump(exclude=written) == campaign.model_dump(exclude=written)
     built = build_tables(project, Silent())
     sales = pd.read_parquet(built["sales"].path)
     assert sales["units"].fillna(-9).tolist() == [4, 0, -9]
@@ -55,7 +64,8 @@ def test_commands_and_options_are_there():
     commands = get_command(almanac.app).commands
     shown = re.findall(r"^\$? ?almanac ([\w-]+)(.*)$", "\n".join(
         find_blocks("sh") + find_blocks("console")), re.MULTILINE)  # fmt: skip
-    assert {"why", "what-if", "stock", "forecast", "serve"} <= {name for name, _ in shown}
+    names = {name for name, _ in shown}
+    assert {"why", "what-if", "stock", "forecast", "serve", "plan-campaign"} <= names
     for name, rest in shown:
         options = {word for option in commands[name].params for word in option.opts}
         assert set(re.findall(r"--[\w-]+", rest.partition("#")[0])) <= options, name
@@ -63,6 +73,8 @@ def test_commands_and_options_are_there():
 
 def test_answers_are_json_and_reasons_sum_to_the_mean():
     answers = [json.loads(block) for block in find_blocks("json")]
-    assert len(answers) == 5
-    row = answers[0]["forecasts"][0]
+    assert len(answers) == 6
+    slot = answers[0]["customers"][0]["slots"][0]
+    assert slot["low"] <= slot["probability"] <= slot["high"]
+    row = answers[1]["forecasts"][0]
     assert sum(row["reasons"].values()) == pytest.approx(row["mean"], abs=0.03)
