@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from features.customer.customers import build_customer_features, customer_features
 from features.engine import open_engine
 from features.errors import FeatureError, NotEnoughData
 from features.messages.fatigue import build_fatigue
@@ -48,6 +49,23 @@ def test_the_slot_is_the_customers_own(engine, tmp_path):
     table = read(engine, workspace, time_zone="America/New_York").set_index("message_id")
     assert table.loc["m", "slot"] == 48 + 15  # 15:30 in India
     assert table.loc["n", "slot"] == 48 + 5  # a stranger, in the project's zone
+
+
+def test_the_slot_is_in_the_zone_that_activity_is_told_in(engine, tmp_path):
+    """That of the device before the window or cut-off; one seen later changes nothing."""
+    seen = {"customer_id": "a", "channel": "app", "type": "session"}
+    india = {"event_id": "1", "occurred_at": START - DAY, "device_time_zone": "Asia/Kolkata"}
+    japan = {"event_id": "2", "occurred_at": END + DAY, "device_time_zone": "Asia/Tokyo"}
+    events = [{**seen, **india}, {**seen, **japan}]
+    workspace = write_tables(tmp_path, touches=[TOUCH], events=events)
+    options = {"time_zone": "UTC", "window_hours": 24.0}
+    histories = build_message_histories(engine, workspace, END, half_life_days=10.0, **options)
+    profiles = build_customer_features(
+        engine, workspace, END, customer_features(90.0), time_zone="UTC"
+    )
+    assert profiles["time_zone"].tolist() == ["Asia/Kolkata"]
+    assert read(engine, workspace)["slot"].tolist() == [48 + 15]
+    assert histories["slot"].tolist() == [48 + 15]
 
 
 def test_a_click_within_the_window_is_an_answer(engine, tmp_path):

@@ -37,7 +37,7 @@ def build_message_histories(
     as_of : datetime
         The cut-off, in UTC or with a zone; nothing at or after it is read.
     time_zone : str
-        IANA name: the zone of customers of whom none is known.
+        IANA name: the zone of customers of whom no better one is known.
     window_hours : float
         Within how many hours of the send a person's click or an order counts as an answer.
     half_life_days : float
@@ -61,7 +61,7 @@ def build_message_histories(
             f"message histories: expected a half-life above 0 days, got {half_life_days:g}"
         )
     dialect, now = DuckDB(), to_utc(as_of)
-    slots = touch_slots(workspace, time_zone=time_zone)
+    slots = touch_slots(workspace, now, time_zone=time_zone)
     mature = dialect.timestamp(now - timedelta(days=LABEL_DAYS))
     age = dialect.days_between("a.sent_at", dialect.timestamp(now))
     weight = f"pow(2.0, -({age}) / {half_life_days!r})"

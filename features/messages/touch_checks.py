@@ -89,7 +89,7 @@ def check_touches(
     as_of : datetime
         The cut-off, in UTC or with a zone.
     time_zone : str
-        IANA name: the zone of customers of whom none is known.
+        IANA name: the zone of customers of whom no better one is known.
     min_touches, min_answered : int
         Fewer touches, or fewer answered ones (a person clicked or ordered), teach no hour.
     min_effective_hours : float
@@ -152,7 +152,7 @@ def _read_channels(
     relation = engine.sql(
         f"""WITH touches AS (SELECT * FROM {touches}),
 slots AS (
-{touch_slots(workspace, time_zone=time_zone)}
+{touch_slots(workspace, now, time_zone=time_zone)}
 ),
 answers AS (
 {answers(now)}

@@ -53,7 +53,7 @@ def build_touch_rows(
     start, end : datetime
         Touches sent from `start` on and before `end`, in UTC or with a zone.
     time_zone : str
-        IANA name: the zone of customers of whom none is known.
+        IANA name: the zone of customers of whom no better one is known.
     window_hours : float
         Within how many hours of the send a click or an order counts as its answer; > 0.
     known_until : datetime, optional
@@ -63,9 +63,9 @@ def build_touch_rows(
     -------
     DataFrame
         Sorted by `sent_at, message_id`: `message_id, customer_id, channel, promotion_id, sent_at,
-        slot` (hour of the customer's local week), `arm, propensity` (NaN = not logged),
-        `discount` (NaN = none known), the columns of `FATIGUE` and `channel_touches_7d` (strictly
-        before the send), `is_engaged` (a person clicked or ordered within the window),
+        slot` (hour of the customer's local week, in the zone known at `start`), `minute` (of that
+        hour that were over), `arm, propensity` (NaN = not logged), `discount` (NaN = none known),
+        the columns of `FATIGUE` and `channel_touches_7d` (strictly before the send), `is_engaged` (a person clicked or ordered within the window),
         `hours_to_open` (of the first sign of a reader: an open, else a click; a weak label),
         `hours_to_click`, `hours_to_order` (NaN = did not, within `LABEL_DAYS`), `observed_hours`
         (how long the answer was waited for, at most 168), `is_mature` (all of `LABEL_DAYS`),
@@ -88,10 +88,11 @@ def build_touch_rows(
     return table
 
 
-def touch_slots(workspace: Workspace, *, time_zone: str) -> str:
+def touch_slots(workspace: Workspace, as_of: datetime, *, time_zone: str) -> str:
     """Write a query of `message_id, slot, minute`: when each send was in the customer's week.
 
-    `slot` is the local hour of the week, `minute` the minutes of it that were over.
+    `slot` is the local hour of the week, `minute` the minutes of it that were over, in the zone
+    that was known of the customer before `as_of`: the one that their activity is told in.
 
     Raises
     ------
@@ -105,7 +106,7 @@ def touch_slots(workspace: Workspace, *, time_zone: str) -> str:
     )
     local = f"timezone({Activity.TIME_ZONE}, timezone('UTC', {Activity.OCCURRED_AT}))"
     minute = f"CAST(epoch_us({local}) % 3600000000 AS DOUBLE) / 60000000"
-    stream = build_stream(DuckDB(), workspace, columns, time_zone=time_zone)
+    stream = build_stream(DuckDB(), workspace, columns, time_zone=time_zone, as_of=as_of)
     return (
         f"SELECT message_id, slot, {minute} AS minute FROM (\n{stream}\n) AS stream WHERE type = "
         f"{quote(EventType.TOUCH)} AND event_id = {quote(EventType.TOUCH + ':')} || message_id"
@@ -165,7 +166,7 @@ def _write_query(
 ) -> str:
     dialect = DuckDB()
     first, last, until = (dialect.timestamp(moment) for moment in (start, end, known))
-    slots = touch_slots(workspace, time_zone=time_zone)
+    slots = touch_slots(workspace, start, time_zone=time_zone)
     observed = f"CAST(epoch_us({until}) - epoch_us(a.sent_at) AS DOUBLE) / 3600000000"
     nan = "CAST('NaN' AS DOUBLE)"
     engaged = f"COALESCE(least(a.clicked, a.ordered) < {window_hours!r}, FALSE)"
