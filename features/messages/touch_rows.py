@@ -65,11 +65,12 @@ def build_touch_rows(
         Sorted by `sent_at, message_id`: `message_id, customer_id, channel, promotion_id, sent_at,
         slot` (hour of the customer's local week, in the zone known at `start`), `minute` (of that
         hour that were over), `arm, propensity` (NaN = not logged), `discount` (NaN = none known),
-        the columns of `FATIGUE` and `channel_touches_7d` (strictly before the send), `is_engaged` (a person clicked or ordered within the window),
-        `hours_to_open` (of the first sign of a reader: an open, else a click; a weak label),
-        `hours_to_click`, `hours_to_order` (NaN = did not, within `LABEL_DAYS`), `observed_hours`
-        (how long the answer was waited for, at most 168), `is_mature` (all of `LABEL_DAYS`),
-        `is_machine_open, is_machine_click` and `machine_rule` (empty = no machine).
+        the columns of `FATIGUE` and `channel_touches_7d` (strictly before the send), `is_engaged`
+        (a person clicked or ordered within the window), `hours_to_open` (of the first sign of a
+        reader: an open, else a click; a weak label), `hours_to_click`, `hours_to_order` (NaN = did
+        not, within `LABEL_DAYS`), `observed_hours` (how long the answer was waited for, at most
+        168), `is_mature` (all of `LABEL_DAYS`), `is_machine_open, is_machine_click` and
+        `machine_rule` (empty = no machine).
 
     Raises
     ------
