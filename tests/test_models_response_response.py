@@ -180,6 +180,23 @@ def test_intervals_cover_the_truth(name):
         assert (narrow[1] - narrow[0]).mean() < 0.6 * (high - low).mean()
 
 
+def test_the_doubt_about_a_level_is_that_of_drawing_both_links_of_its_chain():
+    """A silent channel's level is its prior's alone, and so is all of the doubt about that."""
+    chain, context = fit("empirical_bayes").chain_, TEST.context.take(slice(0, 40))
+    parts = chain.parts(context, "email")
+    rng, above = np.random.default_rng(1), chain.strengths.channel_level
+    answered = np.array([
+        sum(context.messages.of(name).answered[[row]].sum() for name in chain.channels)
+        for row in range(40)
+    ])  # fmt: skip
+    shape = answered + chain.strengths.any_level
+    drawn = parts.any_level * rng.gamma(shape, size=(200_000, 40)) / shape
+    own = np.asarray(context.messages.of("email").answered.sum(axis=1))
+    level = rng.gamma(own + above * drawn)
+    variance = level.var(axis=0) / level.mean(axis=0) ** 2
+    assert parts.level_variance == pytest.approx(variance, rel=0.05)
+
+
 @EVERY_MODEL
 def test_what_is_promised_comes_true_in_later_weeks(name):
     predicted, truth = fit(name).predict_sends(TEST).logged, true_chance(TEST)

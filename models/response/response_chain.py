@@ -147,8 +147,8 @@ class ResponseChain:
         return ResponseParts(
             level=level,
             any_level=any_level,
-            # of a gamma: one over its shape; the prior's own doubt counts as far as it is leant on
-            level_variance=1 / answers + (above / foreseen) ** 2 / any_answers,
+            # of a gamma: one over its shape; the prior's own doubt counts for its part of the level
+            level_variance=1 / answers + (above * any_level / answers) ** 2 / any_answers,
             activity=activity,
             lift=shared + np.log(own),
             hour_variance=1 / own_answers + self._activity_variance(context, share),
