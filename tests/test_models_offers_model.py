@@ -9,6 +9,7 @@ from models.offers.bands import cut_bands, measure_bands
 from models.offers.design import Design, fit_design
 from models.offers.margin import NOTHING, Terms
 from models.offers.offer_model import OfferModel, fit_offer_effect, load_offers, make_ranking
+from models.offers.propensity import estimate_propensity
 from models.offers.pseudo_outcomes import PseudoOutcomes
 from models.offers.reasons import explain_offers
 from models.offers.trees import Trees
@@ -144,7 +145,26 @@ def test_designs_read_any_table_of_the_same_columns():
         fit_design(pd.DataFrame({"customer_id": ["a", "b"], "orders": [1, 1]}))
 
 
+@pytest.mark.parametrize("empty", [[np.nan] * 3, pd.array([None] * 3, dtype="Float64")])
+def test_a_column_without_a_value_is_none_that_varies(empty):
+    table = pd.DataFrame({"orders": [1, 2, 3], "empty": empty})
+    assert fit_design(table).names == ("orders",)
+
+
+def test_chances_are_estimated_beside_columns_without_a_value():
+    rng = np.random.default_rng(5)
+    is_loyal = rng.random(2000) < 0.5
+    treated = rng.random(2000) < np.where(is_loyal, 0.8, 0.3)
+    features = np.column_stack([np.where(is_loyal, 1.0, 0.0), np.full(2000, np.nan)])
+    chance = estimate_propensity(features, treated, np.full(2000, 0.5), np.arange(2000) % 5)
+    assert chance[is_loyal].mean() == pytest.approx(0.8, abs=0.03)
+    assert chance[~is_loyal].mean() == pytest.approx(0.3, abs=0.03)
+
+
 def test_damage_and_nonsense_are_told():
+    trees, _ = draw_model("bagged_s", n=600)
+    with pytest.raises(ArtifactError, match="train again"):
+        load_offers(trees.to_files() | {"offer_0.both_3.txt": b"tree\nno tree"})
     model, table = draw_model(n=600)
     files = model.to_files()
     with pytest.raises(ArtifactError, match="train again"):

@@ -101,12 +101,12 @@ def fit_design(table: pd.DataFrame, *, leave_out: Collection[str] = NEVER) -> De
     numbers: list[str] = []
     levels: dict[str, tuple[str, ...]] = {}
     for name in (str(column) for column in table.columns if column not in leave_out):
-        values = table[name]
+        values = table[name].dropna()
         if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
-            if values.min() != values.max():
+            if len(values) > 0 and values.min() != values.max():
                 numbers.append(name)
         elif pd.api.types.is_string_dtype(values):
-            counts = values.dropna().astype(str).value_counts()
+            counts = values.astype(str).value_counts()
             if len(counts) > 1:
                 common = sorted(counts.index, key=lambda level: (-counts[level], level))
                 levels[name] = tuple(sorted(common[:MAX_LEVELS]))

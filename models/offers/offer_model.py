@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, TypeGuard
 
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
@@ -196,7 +197,7 @@ def load_offers(files: Mapping[str, bytes]) -> OfferModel:
             for number, about in enumerate(document["effects"])
         ]
         return OfferModel(Design.from_json(document["design"]), effects, document["outcome"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
         raise ArtifactError(f"{MODEL_FILE}: cannot be read: {error}; train again") from None
 
 

@@ -55,8 +55,8 @@ def estimate_propensity(
     array of shape (n,)
         Within 0.02 and 0.98.
     """
-    sd = np.nanstd(features, axis=0)
-    used = features[:, np.isfinite(sd) & (sd > 0.0)]
+    known = features[:, np.isfinite(features).any(axis=0)]
+    used = known[:, np.nanstd(known, axis=0) > 0.0]
     scaled = np.nan_to_num((used - np.nanmean(used, axis=0)) / np.nanstd(used, axis=0))
     share = np.clip(prior, FLOOR, 1.0 - FLOOR)
     columns = np.column_stack([np.clip(scaled, -5.0, 5.0), np.log(share / (1.0 - share))])
