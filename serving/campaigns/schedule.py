@@ -41,7 +41,7 @@ def build_schedule(plan: CampaignPlan, models: CampaignModels) -> pd.DataFrame:
         offset), `time_zone`, `time_zone_source`, `slot`, `measure`, `probability` with its 90 %
         bounds, `value` (money), `evidence`, `because` (where there is a message) and
         `offer_because`; and, where it is known when the customer will order next, `advice` and its
-        numbers.
+        numbers. Moments have the zone UTC, so that whoever reads the file back need not guess.
     """
     decisions = _record(plan, models.version)
     people, messages = plan.people, plan.messages
@@ -70,12 +70,16 @@ def build_schedule(plan: CampaignPlan, models: CampaignModels) -> pd.DataFrame:
 
 
 def _record(plan: CampaignPlan, version: str) -> pd.DataFrame:
-    """Write what was decided, and in words why some get nothing."""
+    """Write what was decided, and in words why some get nothing; moments say that they are UTC."""
     campaign = Campaign(plan.query.campaign_id, version, plan.query.decided_at)
     decisions = build_decisions(campaign, _read_choice(plan))
     words = decisions[WORDS].mask(_has_no_hour(plan), NO_HOUR)
     is_refused = plan.worth.is_refused & (decisions[REASON] == NOT_WORTH_IT).to_numpy()
-    return decisions.assign(**{WORDS: words.mask(is_refused, NO_OFFER)})
+    moments = {
+        name: decisions[name].dt.tz_localize("UTC")
+        for name in (Decisions.DECIDED_AT, Decisions.SEND_AT)
+    }
+    return decisions.assign(**{WORDS: words.mask(is_refused, NO_OFFER)}, **moments)
 
 
 def _read_choice(plan: CampaignPlan) -> Chosen:

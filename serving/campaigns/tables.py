@@ -88,8 +88,10 @@ def load_tables(project: Project, start: datetime, look_back_days: float) -> Cam
 
 
 def _load_tree(workspace: Workspace, table: str, id_column: str) -> Hierarchy | None:
+    """Return a tree; None where there is none, or nothing in it."""
     path = workspace.table(table)
-    return build_hierarchy(pd.read_parquet(path), table, id_column) if path.exists() else None
+    nodes = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    return None if nodes.empty else build_hierarchy(nodes, table, id_column)
 
 
 def _load_touches(project: Project, start: datetime, look_back_days: float) -> pd.DataFrame:
