@@ -33,12 +33,20 @@ def test_an_interval_holds_its_probability_and_widens_with_doubt():
     assert high[0] - low[0] < 0.002
 
 
-def draw_customers(n, events, seed):
-    """Customers of known rates by slot, about an evening that all like; histories and truth."""
+HOURS = np.arange(168) % 24
+EVENING = np.exp(-(((HOURS - 19) / 4.0) ** 2)) + 0.05
+KINDS = np.array(
+    [np.exp(-((((HOURS - hour + 12) % 24 - 12) / 2.0) ** 2)) + 0.03 for hour in (3, 12, 20)]
+)
+
+
+def draw_customers(n, events, seed, *, kinds=EVENING[None, :], alike=30.0):
+    """Customers of known rates by slot, each about one of some weeks; histories and truth."""
     rng = np.random.default_rng(seed)
-    hours = np.arange(168) % 24
-    usual = np.exp(-(((hours - 19) / 4.0) ** 2)) + 0.05
-    share = rng.dirichlet(30.0 * usual / usual.sum(), n)
+    share = np.empty((n, 168))
+    for kind, week in enumerate(kinds):
+        own = np.arange(n) % len(kinds) == kind
+        share[own] = rng.dirichlet(alike * week / week.sum(), own.sum())
     rate = share * rng.gamma(4.0, 0.25, n)[:, None]
     weeks = events
     past, after = rng.poisson(rate * weeks), rng.binomial(4, -np.expm1(-rate))
@@ -70,6 +78,24 @@ def test_intervals_hold_the_true_probability_about_as_often_as_they_say():
     found = np.take_along_axis(truth, slots, axis=1)
 
     assert 0.8 < ((found >= low) & (found <= high)).mean() < 0.99
+
+
+@pytest.mark.parametrize("alike", [200.0, 1000.0])
+def test_intervals_hold_the_truth_where_a_few_events_tell_the_kind(alike):
+    """Who is taken for a night owl after two events may be none: the interval must know it."""
+    histories, outcomes, truth = draw_customers(1500, 2, 3, kinds=KINDS, alike=alike)
+    model = EmpiricalBayes(half_life_days=1e6).fit(histories, outcomes)
+    slots = np.argsort(-model.predict(histories), axis=1)[:, :3]
+
+    low, high = model.predict_interval(histories, slots, level=0.9)
+    found = np.take_along_axis(truth, slots, axis=1)
+
+    assert model.shape_.rhythms is not None
+    assert 0.87 < ((found >= low) & (found <= high)).mean() < 0.995
+    for few in range(4):
+        of_few = np.floor(histories.events) == few
+        assert of_few.sum() > 100
+        assert (found > high)[of_few].mean() < 0.08
 
 
 def test_more_history_makes_the_interval_narrower():
