@@ -37,6 +37,9 @@ AGENTS = {
     "python-requests/2.31": "robot",
     "Mozilla/5.0 (compatible; bitlybot/3.0)": "robot",
     "Mozilla/5.0 (Linux; Android 11; CUBOT X30) AppleWebKit/537.36": None,
+    "\tMozilla/5.0\r\n": "privacy_proxy",
+    "\u00a0Mozilla/5.0": "privacy_proxy",
+    "bot\u00e9": "robot",  # to the engine's patterns a word ends before the accent
     None: None,
 }
 

@@ -46,6 +46,8 @@ MACHINE_CLICK_SECONDS = 2.0
 MACHINE_OPEN_SECONDS = 1.0
 FEW_LINKS = 2.0
 """A person may well click all of two links; three and more at once is a scan."""
+_BLANKS = " \t\n\r\f\v\u00a0"
+"""Around an agent: what is blank is not the same to SQL and to Python."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,16 @@ class Rule:
 
 
 def _agent_rule(name: str, pattern: str, sentence: str) -> Rule:
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)  # what a word is, as the engine sees it
 
     def test(touch: Mapping[str, Any]) -> bool:
         agent = touch.get(Touches.OPEN_AGENT)
         is_opened = touch.get(Touches.OPENED_AT) is not None
-        return is_opened and agent is not None and bool(compiled.search(agent.strip().lower()))
+        if not is_opened or agent is None:
+            return False
+        return compiled.search(agent.strip(_BLANKS).lower()) is not None
 
-    agent = f"lower(trim({Touches.OPEN_AGENT}))"
+    agent = f"lower(trim({Touches.OPEN_AGENT}, {quote(_BLANKS)}))"
     sql = f"{Touches.OPENED_AT} IS NOT NULL AND regexp_matches({agent}, {quote(pattern)})"
     return Rule(name, OPEN, sql, test, sentence)
 
