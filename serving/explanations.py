@@ -17,6 +17,8 @@ from serving.profiles import Profiles
 
 TOLD = 3
 """Contributions that are told of a customer."""
+_NAMES = {"empirical_bayes_level": "activity expected from counts alone"}
+"""Features whose column says too little."""
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -107,8 +109,11 @@ def _tell_level(model: LightGBMSendTime, histories: Histories) -> list[list[str]
 def _write_factor(name: str, values: dict[str, np.ndarray], row: int, contribution: float) -> str:
     """Write one contribution to the log of the level as a factor of activity."""
     percent = 100.0 * np.expm1(contribution)
-    value = f" = {values[name][row]:.4g}" if name in values else ""
-    return f"{name.replace('_', ' ')}{value}: {percent:+.0f} % activity"
+    value = ""
+    if name in values:
+        known = values[name][row]
+        value = " not known" if np.isnan(known) else f" = {known:.4g}"
+    return f"{_NAMES.get(name, name.replace('_', ' '))}{value}: {percent:+.0f} % activity"
 
 
 def join_reasons(reasons: Sequence[str]) -> str:

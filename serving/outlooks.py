@@ -62,10 +62,10 @@ class Outlooks:
         if missing:
             raise ArtifactError(f"{OUTLOOK_FILE}: there is no column {missing[0]}; train again")
         frame = found.select(names).to_pandas()
-        place = [rows.get(customer, -1) for customer in frame[Customers.CUSTOMER_ID]]
+        found_rows = [rows.get(customer, -1) for customer in frame[Customers.CUSTOMER_ID]]
+        place = np.array(found_rows, dtype=np.int64)
         self._at = np.full(len(rows), -1, dtype=np.int64)
-        is_known = np.array(place, dtype=np.int64) >= 0
-        self._at[np.array(place)[is_known]] = np.flatnonzero(is_known)
+        self._at[place[place >= 0]] = np.flatnonzero(place >= 0)
         self._numbers = frame[list(_NUMBERS)].to_numpy(dtype=np.float64)
         self._wait = frame[_WAIT].to_numpy(dtype=np.int64)
         self._words = frame[list(_WORDS)].to_numpy(dtype=object)

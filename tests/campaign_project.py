@@ -107,7 +107,7 @@ def fit_offer_model(seed: int = 0, n: int = 3000) -> OfferModel:
     log = pd.DataFrame(
         {
             "decision_id": [f"d{i}" for i in range(n)], "customer_id": [f"c{i}" for i in range(n)],
-            "campaign_id": "winter", "decided_at": datetime.fromisoformat("2026-03-01"), "offer": offer,
+            "campaign_id": "winter", "decided_at": pd.Timestamp("2026-03-01"), "offer": offer,
             "channel": "email", "arm": "random", "propensity": np.nan, "visited": ordered,
             "ordered": ordered, "orders": ordered.astype(int), "spend": 40.0 * ordered,
             "recency_days": recency,
