@@ -11,10 +11,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import lightgbm as lgb
 
 from features.errors import ArtifactError, NotTrained
 from features.schema import schema_hash
@@ -123,6 +126,31 @@ def load_artifact(directory: Path, kind: str) -> Artifact:
             )
     digest = hashlib.sha256(text).hexdigest()
     return Artifact(directory, kind, digest, manifest["configuration"], files)
+
+
+@contextmanager
+def refuse_damage(name: str, what: str) -> Iterator[None]:
+    """Turn all that a damaged or missing file of a model raises into one error.
+
+    Parameters
+    ----------
+    name : str
+        Of the model's first file.
+    what : str
+        What it should hold, such as 'a response model'.
+
+    Raises
+    ------
+    ArtifactError
+        In place of what reading JSON, arrays or LightGBM's text raises.
+    """
+    try:
+        yield
+    except (
+        *(AttributeError, EOFError, KeyError, TypeError, ValueError),
+        lgb.basic.LightGBMError,
+    ) as error:
+        raise ArtifactError(f"{name}: not {what}: {error}; train again") from None
 
 
 @dataclass(frozen=True)

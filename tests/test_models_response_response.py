@@ -368,6 +368,9 @@ def test_a_damaged_model_is_refused():
             load_response(left)
     with pytest.raises(ArtifactError, match="not a response model"):
         load_response({**files, MODEL_FILE: b"{}"})
+    for name, content in (("lifts.npy", b""), ("response_1.txt", b"no tree"), (MODEL_FILE, b"[]")):
+        with pytest.raises(ArtifactError, match="not a response model"):
+            load_response({**files, name: content})
     with pytest.raises(ArtifactError, match="lifts of shape"):
         load_response({**files, "lifts.npy": files["segment_lifts.npy"]})
 

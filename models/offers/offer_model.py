@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, TypeGuard
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from features.errors import ArtifactError, InvalidRequest, UnknownName
+from features.errors import InvalidRequest, UnknownName
+from models.artifact import refuse_damage
 from models.offers.bands import Bands, cut_bands, measure_bands
 from models.offers.cells import CellRule
 from models.offers.choice import MakeLearner, predict_crossed
@@ -190,15 +190,13 @@ def load_offers(files: Mapping[str, bytes]) -> OfferModel:
     ArtifactError
         If a file is missing or is not what it should be.
     """
-    try:
+    with refuse_damage(MODEL_FILE, "a model of offers"):
         document = json.loads(files[MODEL_FILE])
         effects = [
             _load_effect(about, _strip(files, f"offer_{number}."))
             for number, about in enumerate(document["effects"])
         ]
         return OfferModel(Design.from_json(document["design"]), effects, document["outcome"])
-    except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
-        raise ArtifactError(f"{MODEL_FILE}: cannot be read: {error}; train again") from None
 
 
 def fit_offer_effect(

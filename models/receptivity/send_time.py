@@ -15,7 +15,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-from features.errors import ArtifactError
+from models.artifact import refuse_damage
 from models.receptivity.activity_level import LevelChain, fit_level
 from models.receptivity.channels import ChannelChain, fit_channels
 from models.receptivity.doubt import multiply_doubts
@@ -288,8 +288,6 @@ def load_send_time(files: Mapping[str, bytes]) -> SendTimeModel:
     ArtifactError
         If a file is missing or is not what it should be.
     """
-    try:
+    with refuse_damage(MODEL_FILE, "a send-time model"):
         document = json.loads(files[MODEL_FILE])
         return MODELS[document["model"]](**document["parameters"]).restore(files)
-    except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
-        raise ArtifactError(f"{MODEL_FILE}: not a send-time model: {error}; train again") from None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import lightgbm as lgb
-
-from features.errors import ArtifactError
+from models.artifact import refuse_damage
 from models.response.context import ResponseContext
 from models.response.response_base import MODEL_FILE, ResponseModel
 from models.response.response_baselines import GlobalHour
@@ -40,8 +38,6 @@ def load_response(files: Mapping[str, bytes]) -> ResponseModel:
     ArtifactError
         If a file is missing or is not what it should be.
     """
-    try:
+    with refuse_damage(MODEL_FILE, "a response model"):
         document = json.loads(files[MODEL_FILE])
         return MODELS[document["model"]](**document["parameters"]).restore(files)
-    except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
-        raise ArtifactError(f"{MODEL_FILE}: not a response model: {error}; train again") from None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import lightgbm as lgb
 
 from features.errors import ArtifactError
+from models.artifact import refuse_damage
 from models.receptivity.calibration import Calibration
 from models.value.bg_nbd import BGNBD
 from models.value.gamma_gamma import GammaGamma
@@ -24,7 +25,7 @@ def load_value(files: Mapping[str, bytes]) -> ValueModel:
     ArtifactError
         If a file is missing or is not what it should be.
     """
-    try:
+    with refuse_damage(MODEL_FILE, "a model of customer value"):
         document = json.loads(files[MODEL_FILE])
         if document["format"] != FORMAT:
             raise ArtifactError(
@@ -42,8 +43,6 @@ def load_value(files: Mapping[str, bytes]) -> ValueModel:
             margin=float(document["margin"]),
             count_shape=float(document["count_shape"]),
         )
-    except (KeyError, TypeError, ValueError, lgb.basic.LightGBMError) as error:
-        raise ArtifactError(f"{MODEL_FILE}: cannot be read: {error}; train again") from None
 
 
 def _load_trees(files: Mapping[str, bytes], n_days: int) -> NextPurchase | None:
