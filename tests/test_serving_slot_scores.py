@@ -26,7 +26,16 @@ EVERY = np.tile(np.arange(168), (len(ROWS), 1))
 
 @pytest.fixture(scope="module")
 def histories(customer_table):
-    return Histories.from_table(customer_table)
+    """Customers with an hour of the day of their own, as those have whose answers were learned."""
+    slots = [
+        [
+            {"slot": 24 * day + (7 + place + hour) % 24, "weight": 1.0}
+            for day in range(7)
+            for hour in range(place % 5 + 1)
+        ]
+        for place in range(len(customer_table))
+    ]
+    return Histories.from_table(customer_table.assign(active_slots=slots))
 
 
 @pytest.fixture(scope="module")
