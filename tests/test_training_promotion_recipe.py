@@ -3,9 +3,11 @@ import pandas as pd
 import pytest
 
 from training.config import PromotionGates
-from training.promotion.parts import FALLBACK_GAINS, Parts, is_proven
-from training.promotion.recipe import PUBLISHED, _judge_policy
+from training.promotion.parts import Parts, is_proven
+from training.promotion.published_chapter import write_published
+from training.promotion.recipe import PUBLISHED, _judge_policy, list_published
 from training.proof.gate import COUNTED
+from training.proof.tables import FALLBACK_GAINS
 from training.proof.verdict import BETTER, NOT_ENOUGH, WORSE
 
 
@@ -91,3 +93,45 @@ def test_responses_are_published_by_what_is_proven(verdict, require_proof, expec
     parts = Parts(Best(), {"policy_gains": make_gains(verdict=verdict)}, None, None, None)
 
     assert parts.may_publish_response(require_proof=require_proof) == expected
+
+
+def test_an_interval_over_a_handful_of_sends_is_no_proof_that_activity_is_worse():
+    unproven = make_gains(verdict=NOT_ENOUGH)
+    few = make_gains("receptivity", NOT_ENOUGH, gain=-0.9, low=-2.7, high=-0.02, ess=5.0)
+    same = make_gains("receptivity", NOT_ENOUGH, gain=0.0, low=0.0, high=0.0)
+
+    assert names(_judge_policy(make_tables(unproven, few), PromotionGates())) == []
+    assert names(_judge_policy(make_tables(unproven, same), PromotionGates())) == []
+
+
+def test_a_part_that_was_proven_and_could_not_be_fitted_is_not_told_as_published():
+    class Found:
+        best = "empirical_bayes"
+
+    class Model:
+        response = value = offers = None
+
+    gains = {"policy_gains": make_gains()}
+    told = list_published(Model(), Parts(Found(), gains, Found(), None, None)).set_index("part")
+
+    assert not told["is_published"].any()
+    assert told.loc["response", "words"].endswith(
+        "but the last windows hold too little to fit it on"
+    )
+    assert told.loc["value", "words"].startswith("empirical_bayes, the last windows hold too")
+
+
+@pytest.mark.parametrize(
+    ("is_published", "fallback", "words"),
+    [
+        (True, None, "proven before launch"),
+        (True, make_gains("receptivity", NOT_ENOUGH), "the project file asks for no proof"),
+        (False, make_gains("receptivity", NOT_ENOUGH), "was not proven"),
+    ],
+)
+def test_the_report_calls_proven_only_what_is(is_published, fallback, words):
+    tables = make_tables(make_gains(), fallback, is_published=is_published)
+
+    (section,) = write_published(tables, "empirical_bayes")
+
+    assert words in section.sentences[0]

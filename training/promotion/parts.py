@@ -6,7 +6,7 @@ Each is left out, with a note that says why, where the data cannot teach it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -31,18 +31,16 @@ from training.promotion.send_policies import (
 from training.promotion.slices import SliceReader
 from training.proof.gate import COUNTED
 from training.proof.granularity import read_block_propensity
-from training.proof.tables import build_proof_tables
+from training.proof.tables import FALLBACK_GAINS, build_proof_tables
 from training.proof.verdict import BETTER, WORSE
 from training.response.backtest import RECEPTIVITY, ResponseBacktest
 from training.response.options import ResponseOptions
-from training.response.steps import backtest_response
+from training.response.steps import backtest_response, explain_missing_response
 from training.value.backtest import ValueBacktest
 from training.value.slices import PurchaseReader
 from training.value.steps import backtest_value
 
 Tables = dict[str, pd.DataFrame]
-FALLBACK_GAINS = "fallback_gains"
-"""Evidence table: what activity is worth over each baseline, where responses are not proven."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,9 @@ class Parts:
     trials : OfferTrials or None
     offers : OffersBacktest or None
     notes : tuple of str
+        Of offers.
+    response_notes : tuple of str
+        Of responses; where there are none, why.
     """
 
     response: ResponseBacktest | None
@@ -66,7 +67,8 @@ class Parts:
     value: ValueBacktest | None
     trials: OfferTrials | None
     offers: OffersBacktest | None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    response_notes: tuple[str, ...] = ()
 
     @property
     def is_response_proven(self) -> bool:
@@ -116,8 +118,10 @@ def backtest_parts(
     progress : Progress
     """
     seed = project.settings.seed
-    response = backtest_response(reader, plan, make_response_options(project, settings), progress)
+    options = make_response_options(project, settings)
+    response = backtest_response(reader, plan, options, progress)
     proof = {} if response is None else _prove(response, reader, plan, settings, seed)
+    heard = response.notes if response else explain_missing_response(reader, plan, options)
     purchases = PurchaseReader(project, reader.engine)
     value = backtest_value(purchases, plan, progress, seed=seed)
     trials, notes = read_offer_trials(
@@ -134,7 +138,7 @@ def backtest_parts(
         offers = _compare_offers(trials, project, settings)
     for note in notes:
         progress.say(f"promotion: {note}")
-    return Parts(response, proof, value, trials, offers, notes)
+    return Parts(response, proof, value, trials, offers, notes, heard)
 
 
 def make_response_options(project: Project, settings: PromotionSettings) -> ResponseOptions:
@@ -168,25 +172,23 @@ def _prove(
     allowed = find_allowed(touches)
     policies = build_policies(backtest, reader, plan.folds, allowed)
 
-    def prove(target: str) -> Tables:
-        return build_proof_tables(
+    try:
+        tables = build_proof_tables(
             touches,
             policies,
-            target=target,
+            target=RESPONSE if RESPONSE in policies else RECEPTIVITY,
+            fallback=RECEPTIVITY,
             rng=np.random.default_rng(seed),
             context=("fold", "channel", "level"),
             allowed=allowed,
             per_action=stack_scores(backtest.blocks, best),
             min_effective_sends=settings.gates.min_effective_sends,
         )
-
-    try:
-        tables = prove(RESPONSE if RESPONSE in policies else RECEPTIVITY)
-        if is_proven(tables["policy_gains"]):
-            return tables
-        return {**tables, FALLBACK_GAINS: prove(RECEPTIVITY)["policy_gains"]}
     except NotEnoughData as error:
         return {"policy_notes": pd.DataFrame({"note": [str(error)]})}
+    if is_proven(tables["policy_gains"]):
+        del tables[FALLBACK_GAINS]
+    return tables
 
 
 def is_proven(gains: pd.DataFrame) -> bool:

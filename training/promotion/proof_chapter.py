@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from training.chapters import Picture, Section, make_grid, write_number
 from training.palette import name_of
 from training.promotion.plots import find_fallback
+from training.promotion.published_chapter import is_published
 from training.proof.chapter import write_proof_sections
 from training.proof.verdict import BETTER, WORSE
 
@@ -19,6 +20,14 @@ _MOST_WEIGHT = 1.5
 """Mean weight of a proof above which the logged propensities cannot be those of the blocks."""
 _TITLE = "What these send times are worth, before anything is sent"
 _FALLBACK_TITLE = "What send times that rest on activity are worth"
+_FALLBACK = (
+    "As the response model's send times are not proven, customers are written to when they are "
+    "active. The same sends tell what that is worth."
+)
+_ALTERNATIVE = (
+    "The response model's send times are published without a proof. The same sends tell what it "
+    "would be worth to write to customers when they are active instead."
+)
 
 
 def write_worth(tables: Tables, figures: Mapping[str, Figure]) -> list[Section]:
@@ -44,7 +53,8 @@ def write_worth(tables: Tables, figures: Mapping[str, Figure]) -> list[Section]:
         sections[0] = replace(sections[0], sentences=(*warning, summary, *about))
     fallback = find_fallback(tables)
     if fallback is not None:
-        sections.insert(1, _write_fallback(fallback, figures))
+        is_fallback = not is_published(tables, "response")
+        sections.insert(1, _write_fallback(fallback, figures, is_fallback=is_fallback))
     return sections
 
 
@@ -80,7 +90,9 @@ def _write_more_sends(gains: pd.DataFrame) -> str:
     return f"; a first claim may take about {write_number(fewest, 0)} more sends"
 
 
-def _write_fallback(gains: pd.DataFrame, figures: Mapping[str, Figure]) -> Section:
+def _write_fallback(
+    gains: pd.DataFrame, figures: Mapping[str, Figure], *, is_fallback: bool
+) -> Section:
     grid = make_grid(
         f"What may be claimed of {name_of(str(gains['target'].iloc[0]))}, in reward a send",
         gains.assign(name=gains["baseline"].map(name_of)),
@@ -100,11 +112,7 @@ def _write_fallback(gains: pd.DataFrame, figures: Mapping[str, Figure]) -> Secti
         if "fallback_gains" in figures
         else ()
     )
-    sentences = (
-        "As the response model's send times are not proven, customers are written to when they "
-        "are active. The same sends tell what that is worth.",
-        summarise_verdicts(gains),
-    )
+    sentences = (_FALLBACK if is_fallback else _ALTERNATIVE, summarise_verdicts(gains))
     return Section(_FALLBACK_TITLE, sentences, pictures, (grid,))
 
 

@@ -14,13 +14,13 @@ from features.project import Project
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.histories import Histories
 from training.config import PromotionGates, PromotionSettings
-from training.gates import Check, Verdict, check_above, judge_promotion
+from training.gates import Check, Verdict, check_at_most, judge_promotion
 from training.lifecycle import Recipe, Tables, Trained
 from training.palette import name_of
 from training.plots import plot_promotion
 from training.promotion.fitting import add_parts
 from training.promotion.model import PromotionModel
-from training.promotion.parts import FALLBACK_GAINS, Parts, backtest_parts
+from training.promotion.parts import Parts, backtest_parts
 from training.promotion.steps import (
     PromotionBacktest,
     backtest_promotion,
@@ -28,13 +28,17 @@ from training.promotion.steps import (
     make_plan,
     open_reader,
 )
+from training.proof.evidence import Interval, write_interval
 from training.proof.gate import COUNTED, judge_policy_value
+from training.proof.tables import FALLBACK_GAINS
+from training.proof.verdict import WORSE
 from training.tracking import FoldRecord
 
 WEEK_CUSTOMERS = 20_000
 """Customers that everybody's week is averaged over, at most."""
 PUBLISHED = "published"
 """Evidence table of what the artifact holds: `part, is_published, words`."""
+_LOST = "the last windows hold too little to fit it on"
 
 
 def _train(project: Project, progress: Progress) -> Trained:
@@ -54,7 +58,11 @@ def _train(project: Project, progress: Progress) -> Trained:
             FoldRecord(f"fold {row['fold']}", {"test": str(row["test"])}, _numbers(row))
             for _, row in chosen.iterrows()
         ),
-        tables={**_tabulate(backtest, parts, settings), "week": _describe_week(model)},
+        tables={
+            **_tabulate(backtest, parts),
+            PUBLISHED: list_published(model, parts),
+            "week": _describe_week(model),
+        },
     )
 
 
@@ -72,40 +80,54 @@ def _backtest(project: Project, settings: Mapping[str, object], progress: Progre
         backtest = backtest_promotion(project, progress, settings=own, reader=reader)
         plan = make_plan(reader, own, None)
         parts = backtest_parts(project, own, reader, plan, progress)
-    return _tabulate(backtest, parts, own)
+    return _tabulate(backtest, parts)
 
 
-def _tabulate(
-    backtest: PromotionBacktest, parts: Parts, settings: PromotionSettings
-) -> dict[str, pd.DataFrame]:
-    notes = [*backtest.notes, *(parts.response.notes if parts.response else ()), *parts.notes]
+def _tabulate(backtest: PromotionBacktest, parts: Parts) -> dict[str, pd.DataFrame]:
+    notes = [*backtest.notes, *parts.response_notes, *parts.notes]
     return {
         **parts.tables(),
         **backtest.tables(),
         "best": pd.DataFrame({"model": [backtest.best]}),
-        PUBLISHED: _list_parts(parts, settings),
         "notes": pd.DataFrame({"note": list(dict.fromkeys(notes))}),
     }
 
 
-def _list_parts(parts: Parts, settings: PromotionSettings) -> pd.DataFrame:
-    """Say which parts are published, and why the others are not."""
-    is_published = parts.may_publish_response(require_proof=settings.gates.require_proof)
-    value = f"{parts.value.best}" if parts.value else "too few customers bought twice"
+def list_published(model: PromotionModel, parts: Parts) -> pd.DataFrame:
+    """Say which parts a model holds, and why the others are left out.
+
+    Parameters
+    ----------
+    model : PromotionModel
+        That is published: a part whose backtest allowed it is still left out where its last
+        windows hold too little to fit it on.
+    parts : Parts
+        Their backtests.
+
+    Returns
+    -------
+    DataFrame
+        `part, is_published, words`.
+    """
+    value = parts.value.best if parts.value else "too few customers bought twice"
     offers = "learned from experiments" if parts.trials else "; ".join(parts.notes)
     rows = [
-        ("response", is_published, _describe_response(parts, is_published)),
-        ("value", parts.value is not None, value),
-        ("offers", parts.trials is not None, offers or "there is no experiment"),
+        ("response", model.response, _describe_response(parts, model.response is not None)),
+        ("value", model.value, f"{value}, {_LOST}" if parts.value and not model.value else value),
+        ("offers", model.offers, offers or "there is no experiment"),
     ]
-    return pd.DataFrame(rows, columns=["part", "is_published", "words"])
+    return pd.DataFrame(
+        [(part, found is not None, words) for part, found, words in rows],
+        columns=["part", "is_published", "words"],
+    )
 
 
 def _describe_response(parts: Parts, is_published: bool) -> str:
     if parts.response is None:
         return "no message of the history can teach at which hours customers answer"
     if parts.is_response_proven:
-        return f"{parts.response.best}, proven better than every baseline that counts"
+        words = f"{parts.response.best}, proven better than every baseline that counts"
+        return words if is_published else f"{words}, but {_LOST}"
     standing = "not proven better than every baseline that counts"
     if is_published:
         return f"{parts.response.best}, {standing}, and published as no proof is required"
@@ -140,7 +162,8 @@ def _judge_policy(tables: Tables, gates: PromotionGates) -> tuple[Check, ...]:
     """Judge what is proven of the send times that are published.
 
     Response-based ones must be better than every baseline that counts; without a required proof,
-    and for those that rest on activity, none may be proven better than they are.
+    and for those that rest on activity, none may be proven better than they are: the verdict
+    'worse', which no interval over a handful of effective sends makes.
     """
     gains, fallback = tables.get("policy_gains"), tables.get(FALLBACK_GAINS)
     if gains is None:
@@ -155,8 +178,10 @@ def _judge_policy(tables: Tables, gates: PromotionGates) -> tuple[Check, ...]:
 
 def _judge_not_worse(row: Mapping[Any, Any]) -> Check:
     target, baseline = name_of(row["target"]), name_of(row["baseline"])
-    words = f"upper bound of the gain a send of {target} over the {baseline}"
-    return check_above(f"policy_not_worse/{row['baseline']}", float(row["high"]), 0.0, words)
+    interval = write_interval(Interval(*(float(row[name]) for name in ("gain", "low", "high"))))
+    words = f"{target} proven worse than the {baseline} (gain {interval}), 1 = it is"
+    is_worse = float(row["verdict"] == WORSE)
+    return check_at_most(f"policy_not_worse/{row['baseline']}", is_worse, 0.0, words)
 
 
 def _settings(project: Project) -> Mapping[str, object]:

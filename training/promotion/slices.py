@@ -83,7 +83,9 @@ class SliceReader:
     def read_span(self) -> tuple[datetime, datetime]:
         """Return when the first and the last activity was, in UTC.
 
-        Messages are scheduled ahead, so they end the history only where there are no events.
+        Messages are scheduled ahead, so they end the history only where there are no events. Nor
+        do they begin it, unless their opens and clicks count: a log of messages that is older than
+        the first event holds weeks in which nobody could be seen active.
 
         Raises
         ------
@@ -98,7 +100,9 @@ class SliceReader:
                 f"{self.project.path}: send times need orders or other events of customers, "
                 "found none; describe [tables.events] in the project file"
             )
-        return min(span[0] for span in found), found[0][1]
+        if self.active is IS_ACTIVE_OR_RESPONDS:
+            return min(span[0] for span in found), found[0][1]
+        return found[0]
 
     def _read_ends(self, table: str, moment: str) -> tuple[datetime, datetime] | None:
         path = self.project.workspace.table(table)

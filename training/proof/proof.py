@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from features.errors import InvalidRequest, UnknownName
 from training.chapters import write_number, write_percent
 from training.palette import name_of
+from training.proof.intervals import Resampled
 from training.proof.logged import LoggedSends
 from training.proof.nuisance import draw_customer_folds, predict_propensities, predict_rewards
 from training.proof.policies import LOGGED
@@ -77,12 +79,59 @@ def prove(
     InvalidRequest
         If a policy is not a matrix of probabilities, or is named as the logged policy.
     """
-    _check_names(policies, target)
-    baselines = (*(name for name in policies if name != target), LOGGED)
-    why = _find_why_impossible(logged)
+    if target not in policies:
+        raise UnknownName("policy", target, policies)
+    valued = value_policies(
+        logged, policies, rng=rng, least_propensity=least_propensity, n_folds=n_folds,
+        n_resamples=n_resamples, threads=threads,
+    )  # fmt: skip
+    return judge_target(valued, target, min_effective_sends=min_effective_sends)
+
+
+@dataclass(frozen=True)
+class ValuedPolicies:
+    """Policies on logged sends, from which any of them can be judged against the others.
+
+    Attributes
+    ----------
+    logged : LoggedSends
+    names : tuple of str
+        Of the policies, without the logged one.
+    valued : mapping of name to ValuedPolicy
+        With the logged one; empty where no evidence is possible.
+    drawn : Resampled or None
+        None with too few customers.
+    least_propensity : float
+    why_impossible : str
+        '' where evidence is possible.
+    """
+
+    logged: LoggedSends
+    names: tuple[str, ...]
+    valued: Mapping[str, ValuedPolicy]
+    drawn: Resampled | None
+    least_propensity: float
+    why_impossible: str
+
+
+def value_policies(
+    logged: LoggedSends,
+    policies: Mapping[str, np.ndarray],
+    *,
+    rng: np.random.Generator,
+    least_propensity: float = LEAST_PROPENSITY,
+    n_folds: int = 5,
+    n_resamples: int = 2000,
+    threads: int = 1,
+) -> ValuedPolicies:
+    """Value every policy once; parameters and errors are those of `prove`."""
+    if LOGGED in policies:
+        raise InvalidRequest(
+            f"policies: expected no '{LOGGED}', got one; what the log earned is always compared"
+        )
+    names, why = tuple(policies), _find_why_impossible(logged)
     if why:
-        verdicts = tuple(refuse_verdict(name, why) for name in baselines)
-        return Proof(target, (), verdicts, (f"Of {write_number(len(logged), 0)} sends, {why}.",))
+        return ValuedPolicies(logged, names, {}, None, least_propensity, why)
     folds = draw_customer_folds(logged.customer, min(n_folds, logged.n_customers), rng)
     seed = int(rng.integers(2**31))
     predicted = predict_rewards(logged, folds, seed=seed, threads=threads)
@@ -96,7 +145,19 @@ def prove(
     }
     valued[LOGGED] = value_log(logged)
     drawn = resample_policies(valued, logged, rng, n_resamples)
-    values = list_values(valued, drawn, logged.n_customers)
+    return ValuedPolicies(logged, names, valued, drawn, least_propensity, "")
+
+
+def judge_target(
+    found: ValuedPolicies, target: str, *, min_effective_sends: float = MIN_EFFECTIVE_SENDS
+) -> Proof:
+    """Say what may be claimed of one of the valued policies over each other; see `prove`."""
+    baselines = (*(name for name in found.names if name != target), LOGGED)
+    logged, valued, drawn = found.logged, found.valued, found.drawn
+    if found.why_impossible:
+        why = found.why_impossible
+        verdicts = tuple(refuse_verdict(name, why) for name in baselines)
+        return Proof(target, (), verdicts, (f"Of {write_number(len(logged), 0)} sends, {why}.",))
     verdicts = tuple(
         judge_gain(
             name,
@@ -105,16 +166,9 @@ def prove(
         )
         for name in baselines
     )
-    return Proof(target, values, verdicts, _write_notes(logged, valued, target, least_propensity))
-
-
-def _check_names(policies: Mapping[str, np.ndarray], target: str) -> None:
-    if target not in policies:
-        raise UnknownName("policy", target, policies)
-    if LOGGED in policies:
-        raise InvalidRequest(
-            f"policies: expected no '{LOGGED}', got one; what the log earned is always compared"
-        )
+    values = list_values(valued, drawn, logged.n_customers)
+    notes = _write_notes(logged, valued, target, found.least_propensity)
+    return Proof(target, values, verdicts, notes)
 
 
 def _find_why_impossible(logged: LoggedSends) -> str:

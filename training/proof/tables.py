@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from features.errors import UnknownName
 from training.proof.logged import build_logged_sends
-from training.proof.proof import prove
+from training.proof.proof import judge_target, value_policies
 from training.proof.reliability import build_touch_reliability, score_touches
 from training.proof.verdict import MIN_EFFECTIVE_SENDS, Proof
 
+FALLBACK_GAINS = "fallback_gains"
+"""Evidence table: what the fallback is worth over each other policy."""
 _VALUE_COLUMNS = (
     "policy", "estimator", "value", "low", "high", "ess", "customers", "covered", "clipped",
     "outside",
@@ -23,6 +26,7 @@ def build_proof_tables(
     policies: Mapping[str, np.ndarray],
     *,
     target: str,
+    fallback: str | None = None,
     rng: np.random.Generator,
     context: Sequence[str] = (),
     allowed: np.ndarray | None = None,
@@ -43,6 +47,8 @@ def build_proof_tables(
         In the order of the touches, each row from what was fitted before its window. See
         `training.proof.policies`.
     target : str
+    fallback : str, optional
+        Policy that is followed where the target is not proven, to be judged on the same values.
     rng : numpy.random.Generator
     context : sequence of str
         Columns known before the send; the window's number is a good one.
@@ -54,7 +60,8 @@ def build_proof_tables(
     Returns
     -------
     dict of str to DataFrame
-        `policy_values`, `policy_gains`, `policy_notes` of `tabulate_proof`; with predictions also
+        `policy_values`, `policy_gains`, `policy_notes` of `tabulate_proof`; with a fallback its
+        gains as `fallback_gains`; with predictions also
         `touch_reliability` and `touch_scores` of `training.proof.reliability`.
 
     Raises
@@ -63,11 +70,14 @@ def build_proof_tables(
         As `build_logged_sends` and `prove`.
     """
     logged = build_logged_sends(touches, context=context, allowed=allowed, per_action=per_action)
-    proof = prove(
-        logged, policies, target=target, rng=rng, min_effective_sends=min_effective_sends,
-        n_folds=n_folds, threads=threads,
-    )  # fmt: skip
-    tables = tabulate_proof(proof)
+    for name in (target, *([fallback] if fallback else ())):
+        if name not in policies:
+            raise UnknownName("policy", name, policies)
+    valued = value_policies(logged, policies, rng=rng, n_folds=n_folds, threads=threads)
+    tables = tabulate_proof(judge_target(valued, target, min_effective_sends=min_effective_sends))
+    if fallback is not None:
+        other = judge_target(valued, fallback, min_effective_sends=min_effective_sends)
+        tables[FALLBACK_GAINS] = tabulate_proof(other)["policy_gains"]
     if "predicted" in touches and "channel" in touches:
         tables["touch_reliability"] = build_touch_reliability(touches)
         tables["touch_scores"] = score_touches(touches)

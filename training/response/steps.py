@@ -31,10 +31,12 @@ from training.response.weights import weigh_windows
 from training.response.windows import TouchReader
 
 __all__ = ["FittedResponse", "ResponseBacktest", "ResponseOptions", "backtest_response",
-           "fit_response", "make_response_models"]  # fmt: skip
+           "explain_missing_response", "fit_response", "make_response_models"]  # fmt: skip
 
 MIN_ANSWERED = 20
 """Answered touches that windows to fit on need together; with fewer nothing is fitted."""
+
+NOTHING_TESTED = "no test window holds touches after enough others: nothing was tested"
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,21 @@ def backtest_response(
             result = _test_fold(number, fold, plan, touches, found.channels, notes)
             folds += [result] if result else []
         if not folds:
-            notes.append("no test window holds touches after enough others: nothing was tested")
+            notes.append(NOTHING_TESTED)
     for note in dict.fromkeys(notes):
         progress.say(f"responses: {note}")
     if not folds:
         return None
     rng = np.random.default_rng(options.seed)
     return summarise_response(folds, found.channels, tuple(dict.fromkeys(notes)), rng)
+
+
+def explain_missing_response(
+    reader: SliceReader, plan: Plan, options: ResponseOptions
+) -> tuple[str, ...]:
+    """Say why `backtest_response` has no result, for the evidence of a training."""
+    found = TouchReader(reader, options).find_channels(plan.final.test)
+    return (*found.notes, NOTHING_TESTED) if found.channels else found.notes
 
 
 def fit_response(
