@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import lightgbm as lgb
@@ -108,15 +108,7 @@ class LightGBMResponse(EBResponse):
 
     def margin(self, context: ResponseContext, channel: str, member: int = 0) -> np.ndarray:
         """Return the log odds before calibration of every customer and slot, shape (n, 168)."""
-        parts = self.chain_.parts(context, channel)
-        once = self._once(context, parts, channel)
-        rows = np.column_stack([once, np.zeros((len(once), len(self.names_.by_slot)))])
-        found = self.boosters_[member].predict(rows, raw_score=True, num_threads=self.threads)
-        margin = to_log_odds(self.chain_.rates(parts, channel)) + np.asarray(found)[:, None]
-        by_slot = build_by_slot(parts)
-        for table, feature in zip(self._steps[member], by_slot, strict=True):
-            margin = margin + table.look_up(feature)
-        return np.asarray(margin)
+        return next(self._margins(context, channel, (member,)))
 
     def importance(self) -> pd.DataFrame:
         """Return `feature, gain` (share of the booster's whole gain), largest first."""
@@ -191,6 +183,21 @@ class LightGBMResponse(EBResponse):
         code = self.channels_.index(channel)
         return build_once(context, parts, channel, code, self.names_)
 
+    def _margins(
+        self, context: ResponseContext, channel: str, members: Iterable[int]
+    ) -> Iterator[np.ndarray]:
+        """Yield the margin of each member; what they share is worked out once."""
+        parts = self.chain_.parts(context, channel)
+        once = self._once(context, parts, channel)
+        rows = np.column_stack([once, np.zeros((len(once), len(self.names_.by_slot)))])
+        start, by_slot = to_log_odds(self.chain_.rates(parts, channel)), build_by_slot(parts)
+        for member in members:
+            found = self.boosters_[member].predict(rows, raw_score=True, num_threads=self.threads)
+            margin = start + np.asarray(found)[:, None]
+            for table, feature in zip(self._steps[member], by_slot, strict=True):
+                margin = margin + table.look_up(feature)
+            yield np.asarray(margin)
+
     def _predict_raw(self, context: ResponseContext, channel: str) -> np.ndarray:
         return np.asarray(expit(self.margin(context, channel)))
 
@@ -198,7 +205,7 @@ class LightGBMResponse(EBResponse):
         variance = super()._relative_variance(context, channel)
         if self.members < 2:
             return variance
-        margins = [self.margin(context, channel, 1 + member) for member in range(self.members)]
+        margins = list(self._margins(context, channel, range(1, 1 + self.members)))
         return np.asarray(variance + np.var(margins, axis=0, ddof=1))
 
     def _contributions(
