@@ -280,6 +280,25 @@ def test_fatigue_at_a_cut_off_is_that_of_a_message_sent_then(engine, tmp_path):
     assert table.loc["sms", CHANNEL_FATIGUE] == 1
 
 
+def test_histories_are_the_same_to_the_last_bit_in_any_order_of_touches(tmp_path):
+    rng = np.random.default_rng(1)
+    touches = [
+        {**TOUCH, "message_id": f"{i:04d}", "sent_at": START + days * 7 * DAY + i * HOUR / 2000}
+        for i, days in enumerate(rng.integers(0, 3, 3000).tolist())
+    ]
+    found = []
+    for threads, rows in ((1, touches), (2, touches[::-1])):
+        workspace = write_tables(tmp_path / str(threads), touches=rows)
+        with open_engine(threads=threads) as connection:
+            found.append(
+                build_message_histories(
+                    connection, workspace, END, time_zone="UTC", window_hours=24.0,
+                    half_life_days=9.0,
+                )
+            )  # fmt: skip
+    pd.testing.assert_frame_equal(*found, check_exact=True)
+
+
 def test_histories_want_a_half_life(engine, tmp_path):
     workspace = write_tables(tmp_path, touches=[TOUCH])
     with pytest.raises(FeatureError, match="half-life above 0 days, got 0"):

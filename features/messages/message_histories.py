@@ -66,6 +66,7 @@ def build_message_histories(
     age = dialect.days_between("a.sent_at", dialect.timestamp(now))
     weight = f"pow(2.0, -({age}) / {half_life_days!r})"
     engaged = f"least(a.clicked, a.ordered) < {window_hours!r}"
+    # sums are in order, so that several threads add up to the same last bit
     relation = engine.sql(
         f"""WITH touches AS (SELECT * FROM {dialect.table(workspace.table(TOUCHES.name))}),
 slots AS (
@@ -76,12 +77,11 @@ answers AS (
 ),
 weighed AS (
 SELECT a.customer_id, a.channel, CAST(s.slot AS BIGINT) AS slot, {weight} AS weight,
-    COALESCE({engaged}, FALSE) AS is_engaged, a.sent_at, a.message_id
+    COALESCE({engaged}, FALSE) AS is_engaged
 FROM answers AS a JOIN slots AS s USING (message_id) WHERE a.sent_at <= {mature}
-ORDER BY a.sent_at, a.message_id
 )
-SELECT customer_id, channel, slot, SUM(weight) AS sent,
-    SUM(CASE WHEN is_engaged THEN weight ELSE 0.0 END) AS answered,
+SELECT customer_id, channel, slot, SUM(weight ORDER BY weight) AS sent,
+    COALESCE(SUM(weight ORDER BY weight) FILTER (WHERE is_engaged), 0.0) AS answered,
     CAST(COUNT(*) AS DOUBLE) AS n_sent,
     CAST(COUNT(*) FILTER (WHERE is_engaged) AS DOUBLE) AS n_answered
 FROM weighed GROUP BY customer_id, channel, slot ORDER BY customer_id, channel, slot"""
