@@ -241,6 +241,26 @@ def test_more_touches_than_wanted_are_thinned_by_customer(shop):
     assert set(of_chosen["message_id"]) == set(window.rows["message_id"])
 
 
+def test_who_is_not_known_when_a_window_begins_has_been_silent_for_no_time(tmp_path, tables):
+    fold = make_plan().folds[0]
+    stranger = [
+        {**row, "message_id": f"s-{row['message_id']}", "customer_id": "stranger"}
+        for row in tables["touches"]
+        if row["customer_id"] == "c001" and row["sent_at"] >= fold.fit
+    ]
+    late = {"customer_id": "stranger", "event_id": "late", "type": "order", "channel": "web",
+            "occurred_at": fold.calibration + DAY}  # fmt: skip
+    more = {"events": [*tables["events"], late], "touches": [*tables["touches"], *stranger]}
+    with open_reader(tmp_path, {**tables, **more}) as reader:
+        window = TouchReader(reader, OPTIONS).read_window(
+            fold.fit, fold.calibration, fold.test, ("email",)
+        )
+    place = window.histories.customer_id.tolist().index("stranger")
+    assert window.histories.events[place] == 0
+    assert window.histories.tenure_days[place] == 0
+    assert np.isfinite(window.histories.tenure_days).all()
+
+
 def test_scores_by_hand():
     chance, engaged = np.array([0.2, 0.4, 0.5, 0.9]), np.array([False, True, False, True])
     expected = [-np.log(0.8), -np.log(0.4), -np.log(0.5), -np.log(0.9)]

@@ -171,8 +171,10 @@ class TouchReader:
         if len(rows) == 0:
             return None
         customers = pd.Index(np.sort(rows["customer_id"].unique().astype(object)))
-        known_ones = profiles.set_index("customer_id").reindex(customers)
-        histories = Histories.from_table(known_ones.rename_axis("customer_id").reset_index())
+        found = profiles.set_index("customer_id").reindex(customers).rename_axis("customer_id")
+        # Who was not known yet has been silent for no time, not for ever.
+        table = found.assign(tenure_days=found["tenure_days"].fillna(0.0)).reset_index()
+        histories = Histories.from_table(table)
         return TouchWindow(rows, histories, self._read_messages(histories, start, channels))
 
 
