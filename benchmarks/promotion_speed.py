@@ -1,7 +1,8 @@
 """How long a million customers take: 168 slots each, from a Parquet file to their three best.
 
 The profiles are generated, made up. Read are batches of the customer table, scored by the product's
-own models, as the batch and the service use them; written are three slots and probabilities a
+own models, as the batch and the service use them for e-mail (activity within reach of the send, or
+responses); written are three slots and probabilities a
 customer. Each measurement runs in a process of its own, so that its peak memory is its own. Beside
 it: a naive grid of 168 rows a customer through the same trees, measured on a sample and scaled in
 proportion; and the largest difference to the service's answers, on a sample.
@@ -35,6 +36,7 @@ from benchmarks.promotion_speed_data import (
     read_histories,
     write_profiles,
 )
+from models.receptivity.reach import find_reach
 from models.receptivity.send_time import LightGBMSendTime, load_send_time
 from models.response.context import ResponseContext
 from models.response.customer_context import build_context
@@ -118,7 +120,7 @@ def score_here(root: Path, name: str) -> dict[str, float]:
     for batch in pq.ParquetFile(root / "profiles.parquet").iter_batches(BATCH_ROWS):
         histories = read_histories(pa.Table.from_batches([batch]))
         if response is None:
-            probability = model.predict_chunks(histories, rows=BATCH_ROWS)
+            probability = map(find_reach, model.predict_chunks(histories, rows=BATCH_ROWS))
             found = np.concatenate(list(probability))
         else:
             messages = draw_messages(histories, SEED)
@@ -185,7 +187,7 @@ def compare_with_service(root: Path) -> dict[str, float]:
         response, messages, ResponseContext.build(histories, no_shares, messages)
     )
     expected = {
-        SEND_TIME: (model.predict(histories), None),
+        SEND_TIME: (find_reach(model.predict(histories)), None),
         RESPONSE: (response.predict(build_context(histories, model, messages), CHANNEL), memory),
     }
     content = sink.getvalue().to_pybytes()
