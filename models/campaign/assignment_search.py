@@ -43,7 +43,7 @@ EACH = 12
 """Options a customer that it may hold of a small audience."""
 SEVERAL = 2
 """What an option counts for whose customer may get several messages, and so has more rows."""
-STEPS = 12
+STEPS = 40
 """Boxes that may be tried with the same customers."""
 NARROWER = 0.7
 """From a box that is too wide to the next."""
