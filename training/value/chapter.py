@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.figure import Figure
 
+from models.value.model import ValueModel
 from training.chapters import (
     Grid,
     Picture,
@@ -23,6 +24,7 @@ from training.value.baselines import MEAN_RATE, OWN_RATE
 from training.value.plots import LOSS_NAMES
 
 Tables = Mapping[str, pd.DataFrame]
+LEVEL = write_percent(ValueModel.LEVEL, 0)
 _LOSSES = {"log_loss": "Whether there is an order", "poisson_deviance": "How many there are"}
 
 
@@ -66,8 +68,8 @@ def _write_scores(tables: Tables, figures: Mapping[str, Figure], chosen: str) ->
         f"with {write_number(own['orders'], 0)} purchase days in them.",
         *_compare(scores, gains, chosen),
         f"{_name_first(chosen)} expected {write_percent(own['predicted_over_actual'])} of the "
-        f"purchase days that came; its 90 % intervals held {write_percent(own['coverage'])} of the "
-        f"customers. An order and none are told apart with an AUC of {write_number(own['auc'])}.",
+        f"purchase days that came; its {LEVEL} intervals held {write_percent(own['coverage'])} of "
+        f"the customers. An order and none are told apart with an AUC of {write_number(own['auc'])}.",
     )
     picture = Picture(
         figures["value_gains"],
@@ -108,7 +110,7 @@ def _list_scores(scores: pd.DataFrame) -> Grid:
             ("mean_absolute_error", "mean absolute error", 3),
             ("rank_correlation", "rank correlation", 3),
             ("predicted_over_actual", "total, expected ÷ actual", 1),
-            ("coverage", "inside the 90 % interval", 1),
+            ("coverage", f"inside the {LEVEL} interval", 1),
         ],
         percent=("predicted_over_actual", "coverage"),
     )  # fmt: skip
