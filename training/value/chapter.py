@@ -69,7 +69,8 @@ def _write_scores(tables: Tables, figures: Mapping[str, Figure], chosen: str) ->
         *_compare(scores, gains, chosen),
         f"{_name_first(chosen)} expected {write_percent(own['predicted_over_actual'])} of the "
         f"purchase days that came; its {LEVEL} intervals held {write_percent(own['coverage'])} of "
-        f"the customers. An order and none are told apart with an AUC of {write_number(own['auc'])}.",
+        f"the customers. An order and none are told apart with an AUC of "
+        f"{write_number(own['auc'])}.",
     )
     picture = Picture(
         figures["value_gains"],
