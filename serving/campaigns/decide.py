@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,11 +12,14 @@ from models.campaign.assignment import Assignment, assign_blocks
 from models.campaign.decisions import write_candidates
 from models.campaign.exploration import Choice, choose_explored, choose_uniform
 from serving.campaigns.draws import Drawn, Limits, draw_within
-from serving.campaigns.options import OptionMaker
+from serving.campaigns.options import OptionMaker, Options
+from serving.campaigns.pacing import Yield, find_budget_price
 from serving.campaigns.query import CampaignQuery
 
 BLOCK_ROWS = 4096
 """Customers whose options are valued at once."""
+PACED_ROWS = 1000
+"""Customers by whom the price of money is found."""
 MAX_CELLS = 200_000_000
 """Values that are kept in memory, as float32; of larger audiences they are made again each time."""
 
@@ -61,34 +65,84 @@ def decide(
     draw_within(at_random, draw_evenly, write, part, drawn, rng)
     limits.join(part)
     assignment = _price(rest, options, limits) if len(rest) and limits.is_limited else None
-    prices = np.zeros(len(limits.cost)) if assignment is None else _list_prices(assignment, limits)
+    explorer = Explorer(query.settings.exploration, query.settings.thompson, options)
+    prices = np.zeros(len(limits.cost))
+    if assignment is not None:
+        prices = explorer.list_prices(assignment, limits, rest, rng)
 
     def draw_best(customers: np.ndarray, is_open: np.ndarray) -> Choice:
-        return _draw_best(query, options, customers, is_open, prices, rng)
+        return explorer.draw(options.make(customers), is_open, prices, rng)
 
     draw_within(rest, draw_best, write, limits, drawn, rng)
     return drawn, assignment
 
 
-def _draw_best(
-    query: CampaignQuery,
-    options: OptionMaker,
-    customers: np.ndarray,
-    is_open: np.ndarray,
-    prices: np.ndarray,
-    rng: np.random.Generator,
-) -> Choice:
-    """Draw what is likely the best; the last option is no message, which is worth nothing."""
-    made = options.make(customers)
-    permitted = np.column_stack([made.permitted & is_open, np.ones(len(customers), bool)])
-    nothing = np.zeros(len(customers))
-    return choose_explored(
-        np.column_stack([made.value - prices, nothing]),
-        np.column_stack([query.settings.thompson * made.sd, nothing]),
-        permitted,
-        floor=query.settings.exploration / permitted.sum(axis=1),
-        rng=rng,
-    )
+@dataclass(frozen=True)
+class Explorer:
+    """How the optimised arm explores.
+
+    Attributes
+    ----------
+    exploration, thompson : float
+        As in `CampaignSettings`.
+    options : OptionMaker
+    """
+
+    exploration: float
+    thompson: float
+    options: OptionMaker
+
+    def draw(
+        self, made: Options, is_open: np.ndarray, prices: np.ndarray, rng: np.random.Generator
+    ) -> Choice:
+        """Draw what is likely the best; the last option is no message, which is worth nothing."""
+        n = len(made.value)
+        permitted = np.column_stack([made.permitted & is_open, np.ones(n, dtype=np.bool_)])
+        return choose_explored(
+            np.column_stack([made.value - prices, np.zeros(n)]),
+            np.column_stack([self.thompson * made.sd, np.zeros(n)]),
+            permitted,
+            floor=self.exploration / permitted.sum(axis=1),
+            rng=rng,
+        )
+
+    def list_prices(
+        self, assignment: Assignment, limits: Limits, rest: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the price of each option, shape (k,): of its hour, its channel and its money."""
+        by_hour = (assignment.prices + assignment.channel_prices).ravel()
+        price = assignment.budget_price
+        if np.isfinite(limits.budget) and limits.cost.any():
+            price = self._pace(by_hour, price, limits, rest, rng)
+        return np.asarray(by_hour + price * limits.cost)
+
+    def _pace(
+        self,
+        by_hour: np.ndarray,
+        least: float,
+        limits: Limits,
+        rest: np.ndarray,
+        rng: np.random.Generator,
+    ) -> float:
+        """Raise the price of money to where draws for some of the customers make most of it."""
+        some = rng.permutation(rest)[:PACED_ROWS]
+        made, is_open = self.options.make(some), limits.is_open()
+        worth = np.where(made.permitted & is_open, made.value - by_hour, 0.0)
+        seed = int(rng.integers(2**32))  # the same draws at every price
+
+        def draw(price: float) -> Yield:
+            prices = by_hour + price * limits.cost
+            choice = self.draw(made, is_open, prices, np.random.default_rng(seed))
+            chance = choice.probabilities[:, :-1]
+            return Yield(float((chance * worth).sum()), float((chance @ limits.cost).sum()))
+
+        best = np.max(worth + 3.0 * self.thompson * made.sd, initial=0.0)
+        return find_budget_price(
+            draw,
+            max(limits.budget, 0.0) * len(some) / len(rest),
+            least=least,
+            most=float(best) / limits.cost[limits.cost > 0.0].min(),
+        )
 
 
 def _open_limits(query: CampaignQuery, n_hours: int) -> Limits:
@@ -123,12 +177,6 @@ def _value_block(options: OptionMaker, customers: np.ndarray, shape: tuple[int, 
     made = options.make(customers)
     value = np.where(made.permitted, made.value, np.nan)
     return value.reshape(len(customers), *shape).astype(np.float32)
-
-
-def _list_prices(assignment: Assignment, limits: Limits) -> np.ndarray:
-    """Return the price of each option, shape (k,): of its hour, its channel and its money."""
-    by_hour = assignment.prices + assignment.channel_prices
-    return np.asarray(by_hour.ravel() + assignment.budget_price * limits.cost)
 
 
 def _label_options(options: OptionMaker) -> list[str]:
