@@ -95,7 +95,8 @@ def _plan(project: Project, only: Collection[str] | None) -> list[str]:
     given = [name for name in TABLES if name in project.tables]
     derived = [n for n in DERIVED if n not in given and _referrers(project, n)]
     wanted = set(only if only is not None else [*given, *derived])
-    for name in wanted - {*given, *derived}:
+    # Tables that follow from others come last: what the user has to give is named first.
+    for name in sorted(wanted - {*given, *derived}, key=lambda name: (name in DERIVED, name)):
         if name not in TABLES:
             raise UnknownName("table", name, TABLES)
         raise ProjectError(f"{project.path}: [tables.{name}] is needed and not there")
