@@ -137,6 +137,20 @@ def test_only_first_decisions_of_campaigns_with_a_control_count():
     assert kept[["customer_id", "offer"]].to_numpy().tolist() == [["a", NOTHING], ["b", NOTHING]]
 
 
+def test_where_customers_are_held_out_they_alone_are_the_control():
+    log = pd.DataFrame(
+        [
+            ("d1", "a", "held", at("2024-01-01"), NOTHING, "holdout"),
+            ("d2", "b", "held", at("2024-01-01"), NOTHING, "optimised"),  # capped, no consent
+            ("d3", "c", "held", at("2024-01-01"), "ten", "optimised"),
+            ("d4", "d", "dealt", at("2024-01-01"), NOTHING, "random"),
+            ("d5", "e", "dealt", at("2024-01-01"), "ten", "random"),
+        ],
+        columns=["decision_id", "customer_id", "campaign_id", "decided_at", "offer", "arm"],
+    )
+    assert set(keep_comparable(log)["customer_id"]) == {"a", "c", "d", "e"}
+
+
 def test_too_few_customers_teach_nothing():
     trials, notes = make_trials(draw_log(150), min_customers=200)
     assert trials is None

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.customer.experiments import (
+    HOLDOUT,
     NOTHING,
     Experiments,
     build_experiments,
@@ -150,10 +151,18 @@ def read_offer_trials(
 
 
 def keep_comparable(experiments: pd.DataFrame) -> pd.DataFrame:
-    """Return each customer's first decision of every campaign that has a control group."""
+    """Return each customer's first decision of every campaign that has a control group.
+
+    Where a campaign holds customers out, these alone are its control: whoever else got nothing was
+    left out for a reason, such as a cap, a missing consent or too little to gain.
+    """
     keys = [Experiments.CAMPAIGN_ID, Experiments.CUSTOMER_ID]
     first = experiments.sort_values([Experiments.DECIDED_AT, Experiments.DECISION_ID])
     first = first.drop_duplicates(keys, keep="first")
+    is_held_out = first[Experiments.ARM] == HOLDOUT
+    holds_out = first[Experiments.CAMPAIGN_ID].isin(first.loc[is_held_out, Experiments.CAMPAIGN_ID])
+    is_refused = holds_out & ~is_held_out & (first[Experiments.OFFER] == NOTHING)
+    first = first[~is_refused]
     is_control = first[Experiments.OFFER] == NOTHING
     campaigns = first.loc[is_control, Experiments.CAMPAIGN_ID].unique()
     return first[first[Experiments.CAMPAIGN_ID].isin(campaigns)].reset_index(drop=True)
