@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 
-from features.errors import ArtifactError, InvalidRequest, SourceError, UnknownName
-from features.schema import CHANNELS
-from models.campaign.send_slots import QuietHours
+from features.errors import ArtifactError, SourceError
 from models.receptivity.send_time import load_send_time
+from serving.arguments import check_channels, check_offset, read_moment, read_quiet_hours
 from serving.message_memory import MessageMemory
 from serving.outlooks import OUTLOOK_FILE, Outlooks
 from serving.profiles import ABOUT_FILE, PROFILES_FILE, Profiles
@@ -163,30 +162,18 @@ def build_query(
 
     Raises
     ------
-    InvalidRequest
+    InvalidRequest, UnknownName
         If the start has no offset, the quiet hours are not two times, or a channel is unknown.
     """
-    try:
-        moment = datetime.fromisoformat(start)
-    except ValueError:
-        raise InvalidRequest(
-            f"start: expected a time such as 2026-01-31T00:00:00Z, got {start}"
-        ) from None
-    if moment.tzinfo is None:
-        raise InvalidRequest(f"start: expected an offset, as in {start}Z or {start}-05:00")
-    for channel in channels:
-        if channel not in CHANNELS:
-            raise UnknownName("channel", channel, CHANNELS)
-    quiet = None
-    if quiet_hours:
-        first, _, last = quiet_hours.partition("-")
-        quiet = QuietHours.parse(first, last)
+    moment = read_moment("start", start)
+    check_offset("start", moment)
+    check_channels(channels)
     return SendTimeQuery(
         customers=customers,
         start=moment,
         end=moment + timedelta(days=days),
         channels=channels,
-        quiet_hours=quiet,
+        quiet_hours=read_quiet_hours(quiet_hours),
         top_k=top_k,
         has_all_slots=has_all_slots,
         has_reasons=True,

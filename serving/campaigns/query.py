@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from features.errors import InvalidRequest, UnknownName
+from features.errors import InvalidRequest
 from features.project import Project
-from features.schema import CHANNELS
 from models.campaign.audience import check_audience
 from models.campaign.frequency import FrequencyCap, FrequencyRules
 from models.campaign.send_slots import QuietHours
+from serving.arguments import check_channels, check_offset, read_moment, read_quiet_hours
 from serving.campaigns.settings import CampaignSettings
 
 
@@ -134,9 +134,9 @@ def ask_campaign(
         customers,
         promotions=promotions,
         channels=channels,
-        start=_read_moment("start", start or now),
+        start=read_moment("start", start or now),
         days=days,
-        decided_at=_read_moment("now", now),
+        decided_at=read_moment("now", now),
         settings=settings,
         salt=settings.salt or project.settings.name,
     )
@@ -173,15 +173,9 @@ def build_campaign_query(
                 f"campaign: expected one {kind} or more, each once, got "
                 f"{', '.join(names) or 'none'}; name each once"
             )
-    for channel in channels:
-        if channel not in CHANNELS:
-            raise UnknownName("channel", channel, CHANNELS)
-    for name, moment in (("start", start), ("now", decided_at)):
-        if moment.tzinfo is None:
-            raise InvalidRequest(
-                f"{name}: expected a time with its offset, got {moment.isoformat()}; "
-                f"add one, as in {moment.isoformat()}Z"
-            )
+    check_channels(channels)
+    check_offset("start", start)
+    check_offset("now", decided_at)
     if start < decided_at:
         raise InvalidRequest(
             f"start: expected a window that begins at {decided_at.isoformat()} or later, got "
@@ -200,20 +194,6 @@ def build_campaign_query(
     )
 
 
-def read_quiet_hours(text: str) -> QuietHours | None:
-    """Read '21:00-08:00'; empty for none.
-
-    Raises
-    ------
-    InvalidRequest
-        If it is not two times of day that differ.
-    """
-    if not text:
-        return None
-    first, _, last = text.partition("-")
-    return QuietHours.parse(first, last)
-
-
 def _check_name(campaign_id: str) -> None:
     """Raise unless the log can have a folder of that name."""
     if not re.fullmatch(r"[\w.@ -]{1,100}", campaign_id) or not campaign_id.strip(". "):
@@ -221,15 +201,6 @@ def _check_name(campaign_id: str) -> None:
             f"campaign: expected a name of up to 100 letters, digits, '.', '-', '_', '@' or "
             f"spaces, got '{campaign_id}'; give it one"
         )
-
-
-def _read_moment(name: str, text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequest(
-            f"{name}: expected a time such as 2026-01-31T00:00:00Z, got {text}"
-        ) from None
 
 
 def _to_utc64(moment: datetime) -> np.datetime64:
