@@ -8,17 +8,23 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from features.errors import ArtifactError, SourceError
+from features.schema import SLOTS_PER_WEEK
 from models.receptivity.send_time import load_send_time
 from serving.arguments import check_channels, check_offset, read_moment, read_quiet_hours
+from serving.explanations import join_reasons
 from serving.message_memory import MessageMemory
-from serving.outlooks import OUTLOOK_FILE, Outlooks
+from serving.outlooks import OUTLOOK_FILE, Outlooks, as_columns
 from serving.profiles import ABOUT_FILE, PROFILES_FILE, Profiles
 from serving.send_times import CustomerSendTimes, SendTimePredictor, SendTimeQuery
 
 CHUNK = 10_000
+_SLOT_COLUMNS = [
+    "customer", "channel", "slot_start", "slot", "probability", "low", "high", "lift", "measure",
+]  # fmt: skip
 
 
 def schedule_audience(predictor: SendTimePredictor, query: SendTimeQuery) -> Iterator[pd.DataFrame]:
@@ -29,8 +35,9 @@ def schedule_audience(predictor: SendTimePredictor, query: SendTimeQuery) -> Ite
     predictor : SendTimePredictor
         The one that answers requests, so that batch and service agree to the last digit.
     query : SendTimeQuery
-        With `has_all_slots`, each customer gets 168 rows with the probability of every slot of the
-        local week; else a row for each chosen slot, and one with the reason where there is none.
+        With `has_all_slots`, each customer gets 168 rows over every channel of the query, with
+        the probability of every slot of the local week; else a row for each chosen slot, and one
+        with the reason where there is none.
 
     Yields
     ------
@@ -39,20 +46,25 @@ def schedule_audience(predictor: SendTimePredictor, query: SendTimeQuery) -> Ite
         bounds, lift, measure, evidence, because, time_zone, time_zone_source, is_known, and when
         the customer will order next; without slot_start, bounds and lift for all slots.
     """
+    asked = replace(query, has_all_slots=False)
     for start in range(0, len(query.customers), CHUNK):
-        part = replace(query, customers=query.customers[start : start + CHUNK])
+        part = replace(asked, customers=query.customers[start : start + CHUNK])
         answers = predictor.answer(part)
-        rows = _list_week(answers, query) if query.has_all_slots else _list_slots(answers)
-        yield pd.DataFrame(rows)
+        if query.has_all_slots:
+            yield _list_week(predictor, answers, query.channels)
+        else:
+            yield _list_slots(answers)
 
 
-def _list_slots(answers: Sequence[CustomerSendTimes]) -> list[dict[str, object]]:
+def _list_slots(answers: Sequence[CustomerSendTimes]) -> pd.DataFrame:
+    """Return a row for each chosen slot, and one with the reason for who has none."""
     rows: list[dict[str, object]] = []
-    for answer in answers:
-        about = _about(answer)
-        rows.extend(
+    places: list[int] = []
+    for place, answer in enumerate(answers):
+        own: dict[str, object] = {"customer": answer.customer_id, "measure": answer.measure}
+        chosen = [
             {
-                "customer": answer.customer_id,
+                **own,
                 "channel": slot.channel,
                 "slot_start": slot.start,
                 "slot": slot.slot,
@@ -60,47 +72,63 @@ def _list_slots(answers: Sequence[CustomerSendTimes]) -> list[dict[str, object]]
                 "low": slot.low,
                 "high": slot.high,
                 "lift": slot.lift,
-                **about,
             }
             for slot in answer.slots
-        )
-        if not answer.slots:
-            because = "; ".join(exclusion.words for exclusion in answer.exclusions)
-            rows.append({"customer": answer.customer_id, **about, "because": because})
-    return rows
+        ]
+        rows += chosen or [own]
+        places += [place] * max(len(chosen), 1)
+    because = [
+        _join_evidence(answer)
+        if answer.slots
+        else join_reasons([exclusion.words for exclusion in answer.exclusions])
+        for answer in answers
+    ]
+    return _add_about(pd.DataFrame(rows, columns=_SLOT_COLUMNS), answers, because, places)
 
 
 def _list_week(
-    answers: Sequence[CustomerSendTimes], query: SendTimeQuery
-) -> list[dict[str, object]]:
-    return [
+    predictor: SendTimePredictor, answers: Sequence[CustomerSendTimes], channels: Sequence[str]
+) -> pd.DataFrame:
+    """Return the whole week of each customer over each channel that was asked for."""
+    names = [answer.customer_id for answer in answers]
+    rows = predictor.profiles.find_rows(names)
+    shape = (len(names), len(channels), SLOTS_PER_WEEK)
+    scores = [predictor.scorer.score(rows, channel) for channel in channels]
+    place, at, slot = (index.ravel() for index in np.indices(shape))
+    week = pd.DataFrame(
         {
-            "customer": answer.customer_id,
-            "channel": channel,
+            "customer": np.array(names, dtype=object)[place],
+            "channel": np.array(channels, dtype=object)[at],
             "slot": slot,
-            "probability": probability,
-            **_about(answer),
+            "probability": np.stack([one.probability for one in scores], axis=1).ravel(),
+            "measure": np.array([one.measure for one in scores], dtype=object)[at],
         }
-        for answer in answers
-        for channel in query.channels
-        for slot, probability in enumerate(answer.probabilities or ())
-    ]
+    )
+    return _add_about(week, answers, [_join_evidence(answer) for answer in answers], place)
 
 
-def _about(answer: CustomerSendTimes) -> dict[str, object]:
-    outlook = answer.outlook
-    return {
-        "measure": answer.measure,
-        "evidence": answer.evidence.label,
-        "because": "; ".join((answer.evidence.words, *(answer.reasons or ()))),
-        "time_zone": answer.time_zone,
-        "time_zone_source": answer.time_zone_source,
-        "is_known": answer.is_known,
-        "advice": None if outlook is None else outlook.advice,
-        "wait_days": None if outlook is None else outlook.wait_days,
-        "order_probability_28d": None if outlook is None else outlook.order_probability_28d,
-        "days_to_next_order": None if outlook is None else outlook.days_to_next_order,
-    }
+def _add_about(
+    rows: pd.DataFrame,
+    answers: Sequence[CustomerSendTimes],
+    because: Sequence[str],
+    places: Sequence[int] | np.ndarray,
+) -> pd.DataFrame:
+    """Add what is known of each row's customer; `places` are those of their answers."""
+    about = pd.DataFrame(
+        {
+            "evidence": [answer.evidence.label for answer in answers],
+            "because": because,
+            "time_zone": [answer.time_zone for answer in answers],
+            "time_zone_source": [answer.time_zone_source for answer in answers],
+            "is_known": [answer.is_known for answer in answers],
+        }
+    )
+    about = about.join(as_columns([answer.outlook for answer in answers]))
+    return rows.join(about.take(places).reset_index(drop=True))
+
+
+def _join_evidence(answer: CustomerSendTimes) -> str:
+    return join_reasons([answer.evidence.words, *(answer.reasons or ())])
 
 
 def load_predictor(files: Mapping[str, bytes]) -> SendTimePredictor:
