@@ -92,6 +92,10 @@ class Promotions:
     MARGIN = "margin"
 
 
+HOLDOUT = "holdout"
+"""The arm that is never contacted, whatever was planned for it."""
+
+
 class Decisions:
     """What was decided for a customer: a message, or on purpose none; the log of campaigns."""
 

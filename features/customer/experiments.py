@@ -14,14 +14,12 @@ import pandas as pd
 from features.customer.dialect import DuckDB, quote, to_utc
 from features.errors import DuplicateKey, InvalidRequest, NotEnoughData, OutOfRange
 from features.project import Workspace
-from features.schema import DECISIONS, EVENTS, Decisions, Events, EventType
+from features.schema import DECISIONS, EVENTS, HOLDOUT, Decisions, Events, EventType
 
 NOTHING = "nothing"
 """The offer of a decision not to contact a customer: the control."""
 MESSAGE = "message"
 """The offer of a message without a promotion."""
-HOLDOUT = "holdout"
-"""The arm that is never contacted, whatever was planned for it."""
 
 
 class Experiments:

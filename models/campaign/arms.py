@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.errors import InvalidRequest
+from features.schema import HOLDOUT
 
-HOLDOUT, RANDOM, OPTIMISED = "holdout", "random", "optimised"
+RANDOM, OPTIMISED = "random", "optimised"
 ARMS = (HOLDOUT, RANDOM, OPTIMISED)
 _KEY_BYTES, _HASH_BYTES = 64, 8
 _BITS = 53

@@ -17,8 +17,8 @@ import pandas as pd
 
 from features.customer.dialect import to_utc
 from features.errors import DuplicateKey, OutOfRange, TableError
-from features.schema import CHANNELS, DECISIONS, Decisions
-from models.campaign.arms import ARMS, HOLDOUT
+from features.schema import CHANNELS, DECISIONS, HOLDOUT, Decisions
+from models.campaign.arms import ARMS
 from models.campaign.eligibility import SENTENCES
 from models.campaign.exploration import Choice
 

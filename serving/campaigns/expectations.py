@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from features.schema import Decisions
-from models.campaign.arms import ARMS, HOLDOUT, OPTIMISED
+from features.schema import HOLDOUT, Decisions
+from models.campaign.arms import ARMS, OPTIMISED
 from models.campaign.assignment import Assignment
 from models.campaign.decisions import REASON
 from serving.campaigns.options import SUREST_FIRST

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.schema import ALL
-from models.campaign.arms import HOLDOUT, assign_arms
+from features.schema import ALL, HOLDOUT
+from models.campaign.arms import assign_arms
 from models.campaign.eligibility import Audience, Eligibility, judge_eligibility
 from models.campaign.frequency import Allowance, count_allowance
 from models.campaign.hours import CampaignHours, build_hours

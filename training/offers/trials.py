@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from features.customer.experiments import (
-    HOLDOUT,
     NOTHING,
     Experiments,
     build_experiments,
@@ -20,7 +19,7 @@ from features.customer.experiments import (
 )
 from features.errors import InvalidRequest, NotEnoughData
 from features.project import Workspace
-from features.schema import DECISIONS, EVENTS
+from features.schema import DECISIONS, EVENTS, HOLDOUT
 from models.offers.design import Design, fit_design
 from models.offers.propensity import estimate_propensity, is_consistent
 from models.offers.trial import Trial, assign_folds, make_trial
