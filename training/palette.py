@@ -39,6 +39,8 @@ SERIES_STYLES = (
     ("#D55E00", "X"), ("#7a7a7a", "P"),
 )  # fmt: skip
 """Colour and marker of what is no model, in its order of appearance; they start again."""
+BETTER_STYLE, WORSE_STYLE, UNSURE_STYLE = ("#009E73", "^"), ("#D55E00", "v"), ("#7a7a7a", "o")
+"""Colour and marker of a difference that is above 0, below it, or neither for certain."""
 _OTHER_STYLE = ("#F0E442", "*", "-")
 _DOTS_PER_INCH = 110
 _LONGEST_LABEL = 44
@@ -105,6 +107,27 @@ def list_names(axes: Axes, names: Sequence[str]) -> None:
     """Write `names` on the vertical axis, the first at the top."""
     axes.set_yticks(range(len(names)), [write_plainly(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def draw_estimate(
+    axes: Axes,
+    place: int,
+    value: float,
+    bounds: tuple[float, float] | None,
+    *,
+    style: tuple[str, str],
+    size: float = 6,
+) -> None:
+    """Draw a number with its interval in row `place`; without bounds, the number alone."""
+    colour, marker = style
+    if bounds is not None:
+        axes.plot(bounds, [place, place], color=colour, linewidth=2.5, solid_capstyle="butt")
+    axes.plot([value], [place], color=colour, marker=marker, ms=size)
+
+
+def mark_zero(axes: Axes) -> None:
+    """Draw the vertical line at which there is no difference."""
+    axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
 
 
 def draw_png(figure: Figure) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,10 +12,14 @@ from matplotlib.ticker import MaxNLocator
 from training.chapters import write_number, write_percent
 from training.offers.policies import EVERYBODY, NOBODY
 from training.palette import (
+    BETTER_STYLE,
     FAINT,
-    INK,
+    UNSURE_STYLE,
+    WORSE_STYLE,
+    draw_estimate,
     label_axes,
     list_names,
+    mark_zero,
     open_figure,
     show_percent,
     write_plainly,
@@ -40,8 +43,7 @@ _MOST_BANDS = 12
 _MOST_TICKS = 5
 _AND = " and "
 _ONLY_BAND = "band 1 of 1 "
-_LEARNER, _RULE, _WORSE = ("#0072B2", "o"), ("#E69F00", "s"), ("#D55E00", "v")
-_BETTER, _UNSURE = ("#009E73", "^"), ("#7a7a7a", "o")
+_LEARNER, _RULE = ("#0072B2", "o"), ("#E69F00", "s")
 
 Draw = Callable[[Axes, pd.DataFrame, str], None]
 
@@ -101,11 +103,9 @@ def draw_rankings(axes: Axes, scores: pd.DataFrame, title: str) -> None:
     """
     for place, row in enumerate(scores.to_dict("records")):
         is_rule = row["ranking"] == CELL_RULE
-        colour, marker = _RULE if is_rule else _LEARNER
-        if not is_rule:
-            _draw_interval(axes, row, place, colour)
-        axes.plot([row["gain"]], [place], color=colour, marker=marker, ms=6)
-    axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
+        style, bounds = (_RULE, None) if is_rule else (_LEARNER, (row["low"], row["high"]))
+        draw_estimate(axes, place, row["gain"], bounds, style=style)
+    mark_zero(axes)
     names = zip(scores["ranking"], scores["qini"], strict=True)
     list_names(
         axes, [f"{name_ranking(str(name))} ({write_number(qini, 4)})" for name, qini in names]
@@ -126,10 +126,9 @@ def draw_cells(axes: Axes, cells: pd.DataFrame, title: str) -> None:
     """
     shown = cells.head(_MOST_BANDS)
     for place, row in enumerate(shown.to_dict("records")):
-        colour, marker = _judge(row)
-        _draw_interval(axes, row, place, colour)
-        axes.plot([row["effect"]], [place], color=colour, marker=marker, ms=6)
-    axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
+        bounds = row["low"], row["high"]
+        draw_estimate(axes, place, row["effect"], bounds, style=_judge(*bounds))
+    mark_zero(axes)
     names = zip(shown["band"], shown["customers"], strict=True)
     labels = [_label_band(str(band), customers) for band, customers in names]
     axes.set_yticks(range(len(labels)), labels)
@@ -150,12 +149,12 @@ def draw_policies(axes: Axes, policies: pd.DataFrame, title: str) -> None:
     title : str
     """
     for place, row in enumerate(policies.to_dict("records")):
-        is_nobody = row["policy"] == NOBODY
-        colour, marker = (FAINT, "o") if is_nobody else _judge(row)
-        if not is_nobody:
-            _draw_interval(axes, row, place, colour)
-        axes.plot([row["margin"]], [place], color=colour, marker=marker, ms=6)
-    axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
+        bounds = row["low"], row["high"]
+        if row["policy"] == NOBODY:
+            draw_estimate(axes, place, row["margin"], None, style=(FAINT, "o"))
+        else:
+            draw_estimate(axes, place, row["margin"], bounds, style=_judge(*bounds))
+    mark_zero(axes)
     names = zip(policies["policy"], policies["share_offered"], strict=True)
     list_names(
         axes, [f"{name_ranking(str(name))} ({write_percent(share, 0)})" for name, share in names]
@@ -186,17 +185,10 @@ def _find_height(table: pd.DataFrame) -> float:
     return max(0.34, 0.12 + 0.15 * n_lines)
 
 
-def _draw_interval(axes: Axes, row: Mapping[Any, Any], place: int, colour: str) -> None:
-    axes.plot(
-        [row["low"], row["high"]], [place, place], color=colour, linewidth=2.5,
-        solid_capstyle="butt",
-    )  # fmt: skip
-
-
-def _judge(row: Mapping[Any, Any]) -> tuple[str, str]:
-    if row["low"] > 0:
-        return _BETTER
-    return _WORSE if row["high"] < 0 else _UNSURE
+def _judge(low: float, high: float) -> tuple[str, str]:
+    if low > 0:
+        return BETTER_STYLE
+    return WORSE_STYLE if high < 0 else UNSURE_STYLE
 
 
 def _label_band(words: str, customers: float) -> str:

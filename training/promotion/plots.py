@@ -15,8 +15,10 @@ from features.errors import InvalidRequest
 from features.schema import SLOTS_PER_WEEK
 from training.palette import (
     INK,
+    draw_estimate,
     label_axes,
     list_names,
+    mark_zero,
     name_of,
     open_figure,
     show_percent,
@@ -106,12 +108,9 @@ def draw_gains(axes: Axes, gains: pd.DataFrame, *, saved: str = "log-loss") -> N
     for place, gain in enumerate(gains.to_dict("records")):
         colour, marker, _ = style_of(gain["model"])
         per_nat = gain["relative"] / gain["gain"] if gain["gain"] else 0.0
-        axes.plot(
-            [gain["low"] * per_nat, gain["high"] * per_nat], [place, place], color=colour,
-            linewidth=2.5, solid_capstyle="butt",
-        )  # fmt: skip
-        axes.plot([gain["relative"]], [place], color=colour, marker=marker, ms=6)
-    axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
+        bounds = gain["low"] * per_nat, gain["high"] * per_nat
+        draw_estimate(axes, place, gain["relative"], bounds, style=(colour, marker))
+    mark_zero(axes)
     pairs = zip(gains["model"], gains["baseline"], strict=True)
     list_names(axes, [f"{name_of(model)} over {name_of(baseline)}" for model, baseline in pairs])
     label_axes(

@@ -10,7 +10,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from training.palette import FAINT, INK, label_axes, list_names, name_of, open_figure, show_percent
+from training.palette import (
+    BETTER_STYLE,
+    FAINT,
+    INK,
+    SERIES_STYLES,
+    UNSURE_STYLE,
+    WORSE_STYLE,
+    draw_estimate,
+    label_axes,
+    list_names,
+    mark_zero,
+    name_of,
+    open_figure,
+    show_percent,
+)
 from training.proof.estimators import DIRECT, DOUBLY_ROBUST, SELF_NORMALISED
 from training.proof.policies import LOGGED
 from training.proof.reliability import CHANNEL, HOURS
@@ -21,12 +35,7 @@ _ESTIMATORS = {
     SELF_NORMALISED: ("#E69F00", "s", 0.06),
     DIRECT: (FAINT, "x", 0.28),
 }
-_DECISIONS = {BETTER: ("#009E73", "^"), WORSE: ("#D55E00", "v")}
-_UNDECIDED = ("#7a7a7a", "o")
-_GROUP_STYLES = (
-    ("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#56B4E9", "v"),
-    ("#D55E00", "X"), ("#7a7a7a", "P"),
-)  # fmt: skip
+_DECISIONS = {BETTER: BETTER_STYLE, WORSE: WORSE_STYLE}
 
 
 def make_proof_figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
@@ -100,12 +109,9 @@ def draw_policy_gains(axes: Axes, gains: pd.DataFrame) -> None:
         `policy_gains`.
     """
     for place, gain in enumerate(gains.to_dict("records")):
-        colour, marker = _DECISIONS.get(gain["verdict"], _UNDECIDED)
-        axes.plot(
-            [gain["low"], gain["high"]], [place, place], color=colour, linewidth=2.5,
-            solid_capstyle="butt",
-        )  # fmt: skip
-        axes.plot([gain["gain"]], [place], color=colour, marker=marker, ms=7)
+        style = _DECISIONS.get(gain["verdict"], UNSURE_STYLE)
+        bounds = gain["low"], gain["high"]
+        draw_estimate(axes, place, gain["gain"], bounds, style=style, size=7)
         axes.text(
             0.99,
             place + 0.36,
@@ -113,9 +119,9 @@ def draw_policy_gains(axes: Axes, gains: pd.DataFrame) -> None:
             transform=axes.get_yaxis_transform(),
             fontsize=7,
             ha="right",
-            color=colour,
+            color=style[0],
         )
-    axes.axvline(0.0, color=INK, linewidth=0.9, linestyle="--")
+    mark_zero(axes)
     list_names(axes, [f"over {name_of(str(name))}" for name in gains["baseline"]])
     title = f"Gain of {name_of(str(gains['target'].iloc[0]))} (right is better)"
     label_axes(axes, title=title, x="reward a send, doubly robust, with 95 % interval", y="")
@@ -137,7 +143,7 @@ def draw_touch_reliability(axes: Axes, bins: pd.DataFrame, *, kind: str) -> None
     end = 1.08 * float(np.max(own[["predicted", "high"]].to_numpy(), initial=1e-6))
     axes.plot([0, end], [0, end], color=INK, linewidth=0.9, linestyle="--")
     for place, (group, rows) in enumerate(own.groupby("group", sort=False)):
-        colour, marker = _GROUP_STYLES[place % len(_GROUP_STYLES)]
+        colour, marker = SERIES_STYLES[place % len(SERIES_STYLES)]
         axes.errorbar(
             rows["predicted"], rows["observed"], yerr=_find_spread(rows, "observed"), color=colour,
             marker=marker, linestyle="-", ms=4, linewidth=0.9, alpha=0.9, label=str(group),

@@ -48,22 +48,13 @@ def draw_order_reliability(axes: Axes, bins: pd.DataFrame) -> None:
     bins : DataFrame
         `ValueBacktest.reliability`.
     """
-    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.9, linestyle="--")
-    for model, rows in bins.groupby("model", sort=False):
-        colour, marker, line = style_of(str(model))
-        axes.plot(
-            rows["probability"], rows["frequency"], color=colour, marker=marker, linestyle=line,
-            ms=5, linewidth=0.9, label=name_of(str(model)),
-        )  # fmt: skip
+    _draw_curves(axes, bins, "probability", "frequency")
     label_axes(
         axes,
         title="Whether customers order (dashed: perfect)",
         x="predicted probability of an order",
         y="share that ordered",
     )
-    axes.legend(fontsize=8, frameon=False, loc="upper left")
-    show_percent(axes, on="x")
-    show_percent(axes, on="y")
 
 
 def draw_timing(axes: Axes, timing: pd.DataFrame) -> None:
@@ -75,19 +66,24 @@ def draw_timing(axes: Axes, timing: pd.DataFrame) -> None:
     timing : DataFrame
         `ValueBacktest.timing`.
     """
-    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.9, linestyle="--")
-    for model, rows in timing.groupby("model", sort=False):
-        colour, marker, line = style_of(str(model))
-        axes.plot(
-            rows["level"], rows["observed"], color=colour, marker=marker, linestyle=line, ms=5,
-            linewidth=0.9, label=name_of(str(model)),
-        )  # fmt: skip
+    _draw_curves(axes, timing, "level", "observed")
     label_axes(
         axes,
         title="When the next order comes (dashed: perfect)",
         x="quantile of the day of the next order",
         y="share that had ordered by then",
     )
+
+
+def _draw_curves(axes: Axes, table: pd.DataFrame, foreseen: str, seen: str) -> None:
+    """Draw one share against another, a curve a model, with the diagonal."""
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.9, linestyle="--")
+    for model, rows in table.groupby("model", sort=False):
+        colour, marker, line = style_of(str(model))
+        axes.plot(
+            rows[foreseen], rows[seen], color=colour, marker=marker, linestyle=line, ms=5,
+            linewidth=0.9, label=name_of(str(model)),
+        )  # fmt: skip
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     show_percent(axes, on="x")
     show_percent(axes, on="y")
