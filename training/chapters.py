@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from training.palette import name_of
+
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 _NOTHING = "–"
@@ -173,6 +175,29 @@ def make_grid(
     )
     n_texts = sum(decimals is None for _, _, decimals in columns)
     return Grid(caption, tuple(heading for _, heading, _ in columns), rows, n_texts)
+
+
+def list_log_loss_gains(caption: str, gains: pd.DataFrame, decimals: int) -> Grid:
+    """List what each model gains in log-loss over each simpler one, with its interval.
+
+    Parameters
+    ----------
+    caption : str
+    gains : DataFrame
+        `PromotionBacktest.gains`, or of the same columns.
+    decimals : int
+        Of the gains in nats.
+    """
+    return make_grid(
+        caption,
+        gains.assign(model=gains["model"].map(name_of), baseline=gains["baseline"].map(name_of)),
+        [
+            ("model", "model", None), ("baseline", "over", None), ("gain", "gain, nats", decimals),
+            ("low", "low", decimals), ("high", "high", decimals),
+            ("relative", "gain, relative", 2), ("customers", "customers", 0),
+        ],
+        percent=("relative",),
+    )  # fmt: skip
 
 
 def write_importance(

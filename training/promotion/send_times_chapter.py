@@ -14,6 +14,7 @@ from training.chapters import (
     Grid,
     Picture,
     Section,
+    list_log_loss_gains,
     make_grid,
     write_importance,
     write_number,
@@ -71,17 +72,11 @@ def _write_scores(tables: Tables, figures: Mapping[str, Figure]) -> Section:
         ],
         percent=("slot_hit", "hour_hit", "block_hit", "weekday_hit"),
     )  # fmt: skip
-    gains = tables["gains"]
-    pairs = make_grid(
+    pairs = list_log_loss_gains(
         "Paired gain in log-loss, on the same customers and weeks, with 95 % interval",
-        gains.assign(model=gains["model"].map(name_of), baseline=gains["baseline"].map(name_of)),
-        [
-            ("model", "model", None), ("baseline", "over", None), ("gain", "gain, nats", 6),
-            ("low", "low", 6), ("high", "high", 6), ("relative", "gain, relative", 2),
-            ("customers", "customers", 0),
-        ],
-        percent=("relative",),
-    )  # fmt: skip
+        tables["gains"],
+        6,
+    )
     rate = float(tables["scores"]["base_rate"].iloc[0])
     return Section(
         "Send times: models compared",

@@ -12,6 +12,7 @@ from training.chapters import (
     Grid,
     Picture,
     Section,
+    list_log_loss_gains,
     make_grid,
     write_importance,
     write_number,
@@ -68,7 +69,10 @@ def _write_scores(tables: Tables, figures: Mapping[str, Figure]) -> Section:
         "Two charts: paired gains in log-loss with intervals, and observed against predicted "
         "probability by model; numbers below.",
     )
-    grids = (_list_scores(scores), _list_gains(gains), *_list_groups(tables))
+    pairs = list_log_loss_gains(
+        "Paired gain in log-loss, on the same messages, with 95 % interval over customers", gains, 5
+    )
+    grids = (_list_scores(scores), pairs, *_list_groups(tables))
     return Section("Answers: models compared", tuple(sentences), (picture,), grids)
 
 
@@ -82,19 +86,6 @@ def _list_scores(scores: pd.DataFrame) -> Grid:
             ("base_rate", "observed", 2), ("touches", "messages", 0),
         ],
         percent=("predicted", "base_rate"),
-    )  # fmt: skip
-
-
-def _list_gains(gains: pd.DataFrame) -> Grid:
-    return make_grid(
-        "Paired gain in log-loss, on the same messages, with 95 % interval over customers",
-        gains.assign(model=gains["model"].map(name_of), baseline=gains["baseline"].map(name_of)),
-        [
-            ("model", "model", None), ("baseline", "over", None), ("gain", "gain, nats", 5),
-            ("low", "low", 5), ("high", "high", 5), ("relative", "gain, relative", 2),
-            ("customers", "customers", 0),
-        ],
-        percent=("relative",),
     )  # fmt: skip
 
 
