@@ -28,6 +28,8 @@ SECTIONS = (
     "stock",
     "promotion",
     "campaign",
+    "customers",
+    "insight",
     "tracking",
     "serving",
 )

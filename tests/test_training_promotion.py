@@ -150,6 +150,8 @@ def test_the_artifact_has_the_published_files(trained):
     assert json.loads(files["profiles.json"]) == {
         "as_of": "2024-07-19T00:00:00Z",
         "time_zone": "Europe/Berlin",
+        "half_life_days": trained.configuration["parameters"]["half_life_days"],
+        "is_response_activity": False,
     }
     profiles = pd.read_parquet(io.BytesIO(files["profiles.parquet"]))
     assert profiles["customer_id"].is_monotonic_increasing

@@ -108,7 +108,9 @@ def list_inputs(project: Project, settings: TableSettings) -> list[list[str | in
         file = find_database_file(text.partition("#")[0], project.resolve)
         if file is None or not file.is_file():
             return None
-        files.append(file)
+        # What SQLite has not yet moved from its write-ahead log is part of the database.
+        log = file.with_name(f"{file.name}-wal")
+        files += [file, log] if log.is_file() else [file]
     stats = [(path, path.stat()) for path in files]
     return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 

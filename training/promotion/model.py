@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.customer.customers import USUAL_HALF_LIFE_DAYS
 from features.customer.dialect import to_utc
 from features.errors import ArtifactError
 from models.offers.offer_model import OfferModel
@@ -91,6 +92,9 @@ class PromotionModel:
         Where enough customers bought twice.
     offers : OfferModel or None
         Where there were experiments.
+    half_life_days : float
+    is_response_activity : bool
+        What the features of `profiles` were declared with; live profiles are declared alike.
     """
 
     model: SendTimeModel
@@ -101,10 +105,17 @@ class PromotionModel:
     response: ResponsePart | None = None
     value: ValuePart | None = None
     offers: OfferModel | None = None
+    half_life_days: float = USUAL_HALF_LIFE_DAYS
+    is_response_activity: bool = False
 
     def to_files(self) -> dict[str, bytes]:
         """Return the artifact's files by name; equal models give equal bytes."""
-        about = {"as_of": f"{self.as_of.isoformat()}Z", "time_zone": self.time_zone}
+        about = {
+            "as_of": f"{self.as_of.isoformat()}Z",
+            "time_zone": self.time_zone,
+            "half_life_days": self.half_life_days,
+            "is_response_activity": self.is_response_activity,
+        }
         files = {
             **self.model.to_files(),
             PROFILES_FILE: write_parquet(self.profiles),
@@ -131,7 +142,14 @@ class PromotionModel:
             as_of = to_utc(datetime.fromisoformat(about["as_of"]))
             table = pq.read_table(pa.BufferReader(files[PROFILES_FILE]))
             profiles = table.to_pandas(types_mapper=_keep_lists)
-            return cls(model, profiles, as_of, about["time_zone"])
+            return cls(
+                model,
+                profiles,
+                as_of,
+                about["time_zone"],
+                half_life_days=float(about.get("half_life_days", USUAL_HALF_LIFE_DAYS)),
+                is_response_activity=bool(about.get("is_response_activity", False)),
+            )
         except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
             raise ArtifactError(f"{PROFILES_FILE}: cannot be read: {error}; train again") from None
 

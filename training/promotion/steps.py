@@ -10,6 +10,7 @@ from datetime import datetime, time, timedelta
 
 import numpy as np
 
+from features.customer.customers import IS_ACTIVE_OR_RESPONDS
 from features.customer.dialect import to_utc
 from features.progress import Progress
 from features.project import Project
@@ -170,7 +171,15 @@ def fit_promotion(
         "label_weeks": plan.n_weeks,
         "notes": [*plan.notes, *reader.notes],
     }
-    return PromotionModel(chosen, profiles, cutoff, project.settings.time_zone, configuration)
+    return PromotionModel(
+        chosen,
+        profiles,
+        cutoff,
+        project.settings.time_zone,
+        configuration,
+        half_life_days=half_life.days,
+        is_response_activity=reader.active is IS_ACTIVE_OR_RESPONDS,
+    )
 
 
 def _make_models(

@@ -1,0 +1,1 @@
+"""Messages of a customer-data platform, as the Segment HTTP API has them, read into our rows."""
