@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from serving.customers.routes import make_customer_routes
 from serving.edge import Edge
 from serving.forecast_endpoints import ForecastEndpoints
 from serving.metrics import MEDIA_TYPE as METRICS_TYPE
@@ -31,6 +32,8 @@ ADDRESSES = {
     "stock advice": "GET /v1/stock-advice",
     "allocations": "POST /v1/allocations",
     "assortment": "GET /v1/assortment",
+    "events": "POST /v1/batch",
+    "customers": "GET /v1/customers/{id}",
     "contract": "GET /openapi.json",
     "liveness": "GET /livez",
     "readiness": "GET /readyz",
@@ -69,6 +72,7 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
         Route("/v1/allocations", stock.allocations, methods=["POST"]),
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
+        *make_customer_routes(predictor.customers, metrics, clock),
         Route("/livez", about.livez, methods=["GET"]),
         Route("/readyz", about.readyz, methods=["GET"]),
         Route("/metrics", about.metrics_text, methods=["GET"]),

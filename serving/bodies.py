@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -19,14 +20,57 @@ async def read_json_body(request: Request, max_bytes: int) -> bytes:
     Problem
         415 if it claims another type or an encoding, 413 if it is longer than `max_bytes`.
     """
-    _check_content_type(request.headers.get("content-type", ""))
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
+    _check_content_type(request.headers.get("content-type", ""), (JSON,))
+    if _read_encoding(request) not in ("", "identity"):
         raise Problem(
             Kind.WRONG_MEDIA_TYPE,
             "Send the body without a Content-Encoding: compressed bodies are not read.",
             headers={"Accept-Encoding": "identity"},
         )
+    return await _read_body(request, max_bytes)
+
+
+async def read_collected_body(request: Request, max_bytes: int) -> bytes:
+    """Return the JSON body that a tracking library sends: also as text/plain, also compressed.
+
+    Libraries in browsers send text/plain, as that needs no preflight; those on servers gzip.
+
+    Raises
+    ------
+    Problem
+        415 if it claims another type or encoding, 413 if it is longer than `max_bytes`, whether
+        compressed or not, 400 if it is not gzip though it says so.
+    """
+    _check_content_type(request.headers.get("content-type", ""), (JSON, TEXT))
+    encoding = _read_encoding(request)
+    if encoding not in ("", "identity", "gzip"):
+        raise Problem(
+            Kind.WRONG_MEDIA_TYPE,
+            "Send the body as it is, or with Content-Encoding: gzip.",
+            headers={"Accept-Encoding": "identity, gzip"},
+        )
+    body = await _read_body(request, max_bytes)
+    return _decompress(body, max_bytes) if encoding == "gzip" else body
+
+
+def _decompress(body: bytes, max_bytes: int) -> bytes:
+    reader = zlib.decompressobj(wbits=31)
+    try:
+        content = reader.decompress(body, max_bytes + 1)
+    except zlib.error:
+        raise Problem(Kind.BAD_JSON, "The body is not gzip, though it says so.") from None
+    if len(content) > max_bytes:
+        raise _too_large(max_bytes)
+    if not reader.eof:
+        raise Problem(Kind.BAD_JSON, "The body is cut off: its gzip has no end.")
+    return content
+
+
+def _read_encoding(request: Request) -> str:
+    return str(request.headers.get("content-encoding", "identity")).strip().lower()
+
+
+async def _read_body(request: Request, max_bytes: int) -> bytes:
     stated = request.headers.get("content-length", "")
     if stated.isdecimal() and int(stated) > max_bytes:
         raise _too_large(max_bytes)
@@ -73,10 +117,10 @@ def choose_media_type(accept: str, offered: Sequence[str]) -> str:
     return best
 
 
-def _check_content_type(header: str) -> None:
+def _check_content_type(header: str, known: Sequence[str]) -> None:
     media_type, *parameters = (part.strip().lower() for part in header.split(";"))
     charsets = [p.removeprefix("charset=").strip('"') for p in parameters if "charset=" in p]
-    if media_type != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
+    if media_type not in known or any(charset not in ("utf-8", "utf8") for charset in charsets):
         raise Problem(
             Kind.WRONG_MEDIA_TYPE, "Send the body as Content-Type: application/json, in UTF-8."
         )
@@ -85,7 +129,7 @@ def _check_content_type(header: str) -> None:
 def _too_large(max_bytes: int) -> Problem:
     return Problem(
         Kind.TOO_LARGE,
-        f"Send at most {max_bytes} bytes; split the customers over several requests.",
+        f"Send at most {max_bytes} bytes; split what you ask or tell over several requests.",
         [Fault(f"at most {max_bytes} bytes", pointer="#")],
         # What was not read of the body would be taken for the next request.
         headers={"Connection": "close"},

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from features.customer.declare import FeatureSet
 from features.errors import AlmanacError, ArtifactError, NotTrained
 from models.artifact import Artifact, load_published
 from models.demand.scenario_files import Scenarios
+from models.value.model import MODEL_FILE as VALUE_FILE
+from models.value.model import ValueModel
+from models.value.storage import load_value
 from serving.batch import load_predictor
 from serving.forecasts import ForecastTable
 from serving.planning import Planning
+from serving.profiles import ABOUT_FILE, read_features
 from serving.reasons import REASONS_FILE
 from serving.send_times import SendTimePredictor
 
@@ -46,6 +51,22 @@ class ModelState:
 
 
 @dataclass(frozen=True)
+class LiveParts:
+    """What live profiles are read and valued with.
+
+    Attributes
+    ----------
+    features : FeatureSet
+        Declared as those of the published profiles.
+    value : ValueModel or None
+        Published beside the send-time model.
+    """
+
+    features: FeatureSet
+    value: ValueModel | None
+
+
+@dataclass(frozen=True)
 class Champions:
     """All that is published; a kind that could not be loaded is None and its state says why."""
 
@@ -56,6 +77,8 @@ class Champions:
     """Of the demand champion: stock advice and sample paths, as far as it has them."""
     scenarios: Champion[Scenarios | None] | None = None
     """Of the demand champion: rows to ask scenarios of; a None within where it has none."""
+    live: LiveParts | None = None
+    """Of the promotion champion: what live profiles are read and valued with."""
 
     @property
     def is_ready(self) -> bool:
@@ -75,14 +98,19 @@ def load_champions(published: Path, required: Sequence[str] = ()) -> Champions:
     required : sequence of str
         Kinds without which the service is not ready.
     """
-    promotion, promotion_state = _load(published, "promotion", _read_promotion, required)
+    timing, promotion_state = _load(published, "promotion", _read_promotion, required)
     both, demand_state = _load(published, "demand", _read_demand, required)
     demand = planning = scenarios = None
     if both is not None:
         demand = Champion(both.version, both.digest, both.model[0])
         planning = Champion(both.version, both.digest, both.model[1])
         scenarios = Champion(both.version, both.digest, both.model[2])
-    return Champions(promotion, demand, (promotion_state, demand_state), planning, scenarios)
+    promotion = live = None
+    if timing is not None:
+        promotion = Champion(timing.version, timing.digest, timing.model[0])
+        live = timing.model[1]
+    states = (promotion_state, demand_state)
+    return Champions(promotion, demand, states, planning, scenarios, live)
 
 
 def _load(
@@ -104,8 +132,11 @@ def _load(
     return champion, ModelState(kind, "loaded", is_required, model_version=pointer.version)
 
 
-def _read_promotion(artifact: Artifact) -> SendTimePredictor:
-    return load_predictor(artifact.files)
+def _read_promotion(artifact: Artifact) -> tuple[SendTimePredictor, LiveParts]:
+    files = artifact.files
+    predictor = load_predictor(files)
+    value = load_value(files) if VALUE_FILE in files else None
+    return predictor, LiveParts(read_features(files[ABOUT_FILE]), value)
 
 
 def _read_demand(artifact: Artifact) -> tuple[ForecastTable, Planning, Scenarios | None]:

@@ -161,6 +161,8 @@ class CustomerSendTimes(Message):
 
     customer_id: CustomerId
     is_known: bool
+    as_of: Moment
+    """Nothing that happened to the customer from then on is known to the answer."""
     time_zone: str
     time_zone_source: str
     """How the time zone is known: stated, device, region, inferred from activity, or project."""

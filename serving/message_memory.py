@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 
 from features.errors import ArtifactError, MissingColumn
 from features.schema import SLOTS_PER_WEEK
@@ -14,7 +15,7 @@ from models.receptivity.send_time import EmpiricalBayes
 from models.receptivity.send_time_base import SendTimeModel
 from models.response.context import ResponseContext
 from models.response.customer_context import build_context
-from models.response.message_counts import MessageCounts
+from models.response.message_counts import ChannelCounts, MessageCounts
 from models.response.response import load_response
 from models.response.response_base import MODEL_FILE, ResponseModel
 from serving.tables import read_table
@@ -75,6 +76,42 @@ class MessageMemory:
         no_shares = np.broadcast_to(0.0, (len(histories), SLOTS_PER_WEEK))
         context = ResponseContext.build(histories, no_shares, messages, fatigue=fatigue)
         return cls(model, messages, context)
+
+    def of(self, rows: np.ndarray) -> MessageMemory:
+        """Return what is remembered of some customers, in their order.
+
+        Parameters
+        ----------
+        rows : array of int64, shape (n,)
+            In the profiles; of who is at -1 nothing is remembered.
+        """
+        known = np.flatnonzero(rows >= 0)
+        chosen = sparse.csr_array(
+            (np.ones(len(known)), (known, rows[known])), shape=(len(rows), len(self.messages))
+        )
+        messages = MessageCounts(
+            self.channels,
+            tuple(
+                ChannelCounts(
+                    chosen @ own.sent,
+                    chosen @ own.answered,
+                    chosen @ own.n_sent,
+                    chosen @ own.n_answered,
+                )
+                for own in map(self.messages.of, self.channels)
+            ),
+            len(rows),
+        )
+        blank = ResponseContext.build(
+            Histories.unknown([""] * len(rows)),
+            np.zeros((len(rows), SLOTS_PER_WEEK)),
+            messages,
+        )
+        fatigue, by_channel = blank.fatigue.copy(), blank.channel_fatigue.copy()
+        fatigue[known] = self._context.fatigue[rows[known]]
+        by_channel[known] = self._context.channel_fatigue[rows[known]]
+        context = replace(blank, fatigue=fatigue, channel_fatigue=by_channel)
+        return MessageMemory(self.model, messages, context)
 
     def context(
         self,

@@ -58,6 +58,12 @@ class Metrics:
         self._forecasts = Counter(
             "almanac_forecast_rows", "Forecasts answered.", registry=self._registry
         )
+        self._messages = Counter(
+            "almanac_messages",
+            "Messages of customer-data platforms, by what became of them.",
+            ("outcome",),
+            registry=self._registry,
+        )
         self._models = Gauge(
             "almanac_model_loaded",
             "1 for the model version that answers; 0 for a kind that does not.",
@@ -84,6 +90,11 @@ class Metrics:
     def count_forecasts(self, rows: int) -> None:
         """Count answered forecasts."""
         self._forecasts.inc(rows)
+
+    def count_messages(self, outcomes: dict[str, int]) -> None:
+        """Count messages taken in: accepted, duplicate, or rejected."""
+        for outcome, n_messages in outcomes.items():
+            self._messages.labels(outcome).inc(n_messages)
 
     def state_model(self, kind: str, version: str, *, is_loaded: bool) -> None:
         """Say which version of a kind answers."""

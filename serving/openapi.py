@@ -8,6 +8,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serving import contract, scenario_contract, stock_contract
+from serving.customers import contract as customers
+from serving.customers.collect_endpoints import PATHS
+from serving.customers.routes import ONE
 from serving.problems import MEDIA_TYPE as PROBLEM_TYPE
 from serving.problems import Kind
 
@@ -26,6 +29,12 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (stock_contract.AllocationRequest, "validation"),
     (stock_contract.Allocation, "validation"),
     (stock_contract.AssortmentPage, "validation"),
+    (customers.SegmentMessage, "validation"),
+    (customers.SegmentBatch, "validation"),
+    (customers.Collected, "validation"),
+    (customers.CustomerProfile, "validation"),
+    (customers.CustomerErasure, "validation"),
+    (customers.CustomerExport, "validation"),
     (contract.Readiness, "validation"),
     (contract.Liveness, "validation"),
     (contract.Landing, "validation"),
@@ -131,6 +140,7 @@ def _paths() -> dict[str, Any]:
             )
         },
         **_stock_paths(),
+        **_customer_paths(),
         "/livez": _about("livez", "Whether the process answers", contract.Liveness),
         "/readyz": {
             "get": _operation(
@@ -192,6 +202,75 @@ def _stock_paths() -> dict[str, Any]:
             )
         },
     }
+
+
+def _customer_paths() -> dict[str, Any]:
+    taken = _answers("Durable, each message once.", {JSON: customers.Collected})
+    refusals = (
+        Kind.BAD_JSON,
+        Kind.UNAUTHORIZED,
+        Kind.TOO_LARGE,
+        Kind.WRONG_MEDIA_TYPE,
+        Kind.INVALID,
+        Kind.NOT_STORED,
+    )
+    paths: dict[str, Any] = {
+        f"/v1/{name}": {
+            "post": _operation(
+                name,
+                f"Take a message of Segment's HTTP API: {name}",
+                {"200": taken},
+                refusals,
+                body=customers.SegmentMessage,
+            )
+        }
+        for name in (*PATHS, "webhook")
+    }
+    paths["/v1/batch"] = {
+        "post": _operation(
+            "batch",
+            "Take many messages; each is accepted, known already, or rejected with its reason",
+            {"200": taken},
+            refusals,
+            body=customers.SegmentBatch,
+        )
+    }
+    unknown = (Kind.UNAUTHORIZED, Kind.UNKNOWN_CUSTOMER, Kind.NOT_ACCEPTABLE, Kind.INVALID)
+    told = {
+        "get": ("customer", "One customer across every channel", customers.CustomerProfile),
+        "delete": ("eraseCustomer", "Forget a customer for ever", customers.CustomerErasure),
+    }
+    paths[ONE] = {
+        method: _operation(
+            name,
+            summary,
+            {"200": _answers(f"{summary}.", {JSON: model})},
+            (*unknown, Kind.NOT_STORED),
+            parameters=_CUSTOMER,
+        )
+        for method, (name, summary, model) in told.items()
+    }
+    paths[f"{ONE}/export"] = {
+        "get": _operation(
+            "exportCustomer",
+            "Everything that is kept of a customer",
+            {"200": _answers("All of it.", {JSON: customers.CustomerExport})},
+            (*unknown, Kind.NOT_STORED),
+            parameters=_CUSTOMER,
+        )
+    }
+    return paths
+
+
+_CUSTOMER = [
+    {
+        "name": "customer",
+        "in": "path",
+        "required": True,
+        "description": "Any identifier: kind:value, such as email:ann@example.com, or the value.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 300},
+    }
+]
 
 
 def _about(name: str, summary: str, model: type[BaseModel]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -37,6 +38,14 @@ class Outlook(msgspec.Struct, frozen=True, gc=False):
     days_to_next_order_high: float | None
     churn_risk: float
     words: str
+
+
+class OutlookSource(Protocol):
+    """Outlooks by row of some profiles."""
+
+    def get(self, row: int) -> Outlook | None:
+        """Return the outlook of the customer at a row; None if there is none."""
+        ...
 
 
 class Outlooks:
@@ -77,15 +86,26 @@ class Outlooks:
             return None
         chance, days, low, high, churn, _ = self._numbers[at].tolist()
         advice, words = self._words[at].tolist()
-        return Outlook(
-            advice, int(self._wait[at]), chance, _or_none(days), _or_none(low), _or_none(high),
-            churn, words,
-        )  # fmt: skip
+        return _make_outlook((chance, days, low, high, churn), advice, int(self._wait[at]), words)
 
     def order_values(self) -> np.ndarray:
         """Return the expected value of an order by row of the profiles; NaN where not known."""
         values = np.append(self._numbers[:, -1], np.nan)
         return np.asarray(values[self._at])
+
+
+def read_outlook(row: Mapping[str, Any]) -> Outlook:
+    """Return the outlook that one row of a value model's prediction holds."""
+    numbers = tuple(float(row[name]) for name in _NUMBERS[:-1])
+    advice, words = (str(row[name]) for name in _WORDS)
+    return _make_outlook(numbers, advice, int(row[_WAIT]), words)
+
+
+def _make_outlook(numbers: tuple[float, ...], advice: str, wait_days: int, words: str) -> Outlook:
+    chance, days, low, high, churn = numbers
+    return Outlook(
+        advice, wait_days, chance, _or_none(days), _or_none(low), _or_none(high), churn, words
+    )
 
 
 def _or_none(value: float) -> float | None:

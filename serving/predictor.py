@@ -11,6 +11,8 @@ import msgspec
 from features.errors import NotTrained
 from models.demand.scenario_files import Scenarios
 from serving.champions import Champion, Champions, load_champions
+from serving.customers.answers import LiveAnswer, LiveAnswers
+from serving.customers.customers import Customers
 from serving.forecasts import ForecastTable
 from serving.planning import Planning
 from serving.send_times import CustomerSendTimes, SendTimeQuery
@@ -33,16 +35,27 @@ class Predictor:
     one version.
     """
 
-    def __init__(self, champions: Champions) -> None:
-        self.champions = champions
+    def __init__(self, champions: Champions, customers: Customers | None = None) -> None:
+        self.champions, self.customers = champions, customers
 
     @classmethod
     def load(cls, published: Path, required: Sequence[str] = ()) -> Predictor:
         """Load what is published; a kind that cannot be is left out, and its state says why."""
         return cls(load_champions(published, required))
 
-    def send_times(self, query: SendTimeQuery) -> SendTimes:
+    def send_times(
+        self, query: SendTimeQuery, now: datetime | None = None, *, in_thread: bool = False
+    ) -> SendTimes:
         """Return the best times to reach customers.
+
+        Parameters
+        ----------
+        query : SendTimeQuery
+        now : datetime, optional
+            With a zone: what live profiles are read as of; without it only what is published
+            answers.
+        in_thread : bool
+            Whether this is the thread for large requests, not the event loop.
 
         Raises
         ------
@@ -52,13 +65,24 @@ class Predictor:
         champion = self.champions.promotion
         if champion is None:
             raise NotTrained("no send-time model is loaded; /readyz says why")
+        live = self._choose_live(in_thread=in_thread) if now is not None else None
+        if live is None or now is None:
+            answered = LiveAnswer(champion.model.answer(query), is_degraded=False)
+        else:
+            answered = live.answer(query, now)
         return SendTimes(
             model_version=champion.version,
             profiles_as_of=champion.model.profiles.as_of,
             window={"start": query.start, "end": query.end},
-            degraded=False,
-            customers=champion.model.answer(query),
+            degraded=answered.is_degraded,
+            customers=answered.customers,
         )
+
+    def _choose_live(self, *, in_thread: bool) -> LiveAnswers | None:
+        customers = self.customers
+        if customers is None:
+            return None
+        return customers.batch_answers if in_thread else customers.inline_answers
 
     @property
     def demand(self) -> Champion[ForecastTable]:

@@ -24,6 +24,8 @@ class Kind(Enum):
     """
 
     BAD_JSON = ("bad-json", 400, "The body is not valid JSON")
+    UNAUTHORIZED = ("unauthorized", 401, "A key is needed")
+    UNKNOWN_CUSTOMER = ("unknown-customer", 404, "Nobody is known by this")
     NOT_FOUND = ("not-found", 404, "There is no such address")
     NOT_FORECAST = ("not-forecast", 404, "Nothing is forecast for this")
     WRONG_METHOD = ("wrong-method", 405, "The address does not take this method")
@@ -32,8 +34,10 @@ class Kind(Enum):
     TOO_LARGE = ("too-large", 413, "The body is too large")
     WRONG_MEDIA_TYPE = ("wrong-media-type", 415, "The body is of a type that is not read")
     INVALID = ("invalid-request", 422, "The request breaks the contract")
+    REJECTED = ("rejected-message", 422, "The message was not taken")
     OVERLOADED = ("overloaded", 429, "Too many requests at once")
     FAILED = ("internal-error", 500, "The service failed")
+    NOT_STORED = ("not-stored", 503, "The store of customers takes nothing now")
     NOT_LOADED = ("model-not-loaded", 503, "The model for this is not loaded")
     TIMEOUT = ("timeout", 504, "The answer took too long")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +14,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from features.customer.customers import (
+    IS_ACTIVE,
+    IS_ACTIVE_OR_RESPONDS,
+    USUAL_HALF_LIFE_DAYS,
+    customer_features,
+)
+from features.customer.declare import FeatureSet
+from features.customer.time_zones import INFERRED
 from features.errors import ArtifactError, TableError
 from features.schema import ALL, CHANNELS, Customers
 from models.receptivity.histories import CHANNEL_COUNTS, SLOT_COUNTS, WHOLE_COUNTS, Histories
@@ -51,22 +60,63 @@ class Profiles:
     """
 
     def __init__(self, table: bytes, about: bytes) -> None:
-        self.as_of, self.default = _read_about(about)
+        as_of, default = _read_about(about)
         frame = _read_table(table)
         try:
-            self.histories = Histories.from_table(frame)
+            self._fill(frame, as_of, default)
         except TableError as error:
             raise ArtifactError(f"profiles.parquet: {error}") from None
+        if len(self.rows) < len(frame):
+            raise ArtifactError("profiles.parquet: a customer is there twice; train again")
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, as_of: datetime, default: Profile) -> Profiles:
+        """Hold profiles that were not published: of live customers.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            As the customer feature table, each customer once.
+        as_of : datetime
+            With a zone.
+        default : Profile
+            Of customers who are not known.
+
+        Raises
+        ------
+        TableError
+            If a column is missing.
+        """
+        profiles = cls.__new__(cls)
+        profiles._fill(frame, as_of, default)
+        return profiles
+
+    def _fill(self, frame: pd.DataFrame, as_of: datetime, default: Profile) -> None:
+        self.as_of, self.default = as_of, default
+        self.histories = Histories.from_table(frame)
         names = self.histories.segment_names
         self._segments = [f"region {name}" if name != ALL else "all regions" for name in names]
         self._segments.append("no region")
         self.rows = {customer: row for row, customer in enumerate(self.histories.customer_id)}
-        if len(self.rows) < len(frame):
-            raise ArtifactError("profiles.parquet: a customer is there twice; train again")
         self._kinds, self._kind_of_row = _read_kinds(frame, self.default)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def of_nobody(self, default: Profile) -> Profiles:
+        """Return profiles in which nobody is found; `default` holds for everybody."""
+        nobody = copy(self)
+        nobody.rows, nobody.default = {}, default
+        return nobody
+
+    def list_inferred(self) -> dict[str, str]:
+        """Return the time zones that were inferred from hours of activity, by customer."""
+        inferred = [kind.time_zone_source == INFERRED for kind in self._kinds]
+        return {
+            customer: self._kinds[kind].time_zone
+            for customer, kind in zip(self.rows, self._kind_of_row.tolist(), strict=True)
+            if inferred[kind]
+        }
 
     def find_rows(self, customers: Sequence[str]) -> np.ndarray:
         """Return the row of each customer, shape (n,); -1 where nothing is known."""
@@ -101,6 +151,14 @@ def read_consent(text: str | None) -> frozenset[str] | None:
     if words & _YES and not words & set(CHANNELS):
         return frozenset(CHANNELS)
     return frozenset(words & set(CHANNELS))
+
+
+def read_features(about: bytes) -> FeatureSet:
+    """Return the features that published profiles were declared with, from `profiles.json`."""
+    told = json.loads(about)
+    half_life = float(told.get("half_life_days", USUAL_HALF_LIFE_DAYS))
+    active = IS_ACTIVE_OR_RESPONDS if told.get("is_response_activity") else IS_ACTIVE
+    return customer_features(half_life, active=active)
 
 
 def _read_about(content: bytes) -> tuple[datetime, Profile]:

@@ -55,8 +55,9 @@ class SendTimeEndpoint:
         choose_media_type(request.headers.get("accept", ""), (JSON,))
         body = await read_json_body(request, self.settings.max_body_bytes)
         query = self._read(body)
-        answer = partial(self._answer, query)
-        if len(query.customers) <= self.settings.inline_customers:
+        is_large = len(query.customers) > self.settings.inline_customers
+        answer = partial(self._answer, query, in_thread=is_large)
+        if not is_large:
             return respond(answer())
         return respond(await anyio.to_thread.run_sync(answer, limiter=self._one_batch))
 
@@ -82,8 +83,8 @@ class SendTimeEndpoint:
             has_reasons=asked.reasons,
         )
 
-    def _answer(self, query: SendTimeQuery) -> bytes:
+    def _answer(self, query: SendTimeQuery, *, in_thread: bool) -> bytes:
         with as_problems():
-            answer = self.predictor.send_times(query)
+            answer = self.predictor.send_times(query, self.clock(), in_thread=in_thread)
         self.metrics.count_customers(count_evidence(answer.customers))
         return msgspec.json.encode(answer)

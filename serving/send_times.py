@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ from models.campaign.send_slots import QuietHours
 from models.receptivity.send_time_base import SendTimeModel
 from serving.explanations import Evidence, Explainer
 from serving.message_memory import MessageMemory
-from serving.outlooks import Outlook, Outlooks
+from serving.outlooks import Outlook, OutlookSource
 from serving.profiles import Profile, Profiles
 from serving.slot_scores import SlotScorer
 from serving.slots import Slot, choose_slots, find_permitted
@@ -77,6 +78,7 @@ class CustomerSendTimes(msgspec.Struct, frozen=True):
 
     customer_id: str
     is_known: bool
+    as_of: datetime
     time_zone: str
     time_zone_source: str
     measure: str
@@ -113,7 +115,7 @@ class SendTimePredictor:
         Customers that are known, as of the model's cut-off.
     memory : MessageMemory, optional
         The response model with what it remembers; without it answers are of activity.
-    outlooks : Outlooks, optional
+    outlooks : OutlookSource, optional
         When customers will order next.
 
     Raises
@@ -127,13 +129,41 @@ class SendTimePredictor:
         model: SendTimeModel,
         profiles: Profiles,
         memory: MessageMemory | None = None,
-        outlooks: Outlooks | None = None,
+        outlooks: OutlookSource | None = None,
     ) -> None:
-        self.model, self.profiles, self.outlooks = model, profiles, outlooks
+        self.model, self.profiles = model, profiles
+        self.outlooks: OutlookSource | None = outlooks
         self.scorer = SlotScorer(model, profiles.histories, memory)
         self.explainer = Explainer(model, profiles)
         # Any missing feature is noticed here, not in a request.
         self.scorer.score(np.array([-1, *range(min(1, len(profiles)))]), CHANNELS[0])
+
+    def over(
+        self, profiles: Profiles, rows: np.ndarray, outlooks: OutlookSource | None
+    ) -> SendTimePredictor:
+        """Return the same models over other profiles of customers.
+
+        Parameters
+        ----------
+        profiles : Profiles
+            n customers.
+        rows : array of int64, shape (n,)
+            Where each is in the published profiles, for what is remembered of messages; -1 = not.
+        outlooks : OutlookSource or None
+            By row of `profiles`.
+        """
+        other = copy(self)
+        other.profiles, other.outlooks = profiles, outlooks
+        memory = None if self.scorer.memory is None else self.scorer.memory.of(rows)
+        other.scorer = SlotScorer(self.model, profiles.histories, memory)
+        other.explainer = Explainer(self.model, profiles)
+        return other
+
+    def over_nobody(self, default: Profile) -> SendTimePredictor:
+        """Return the same models for customers of whom nothing may be known but `default`."""
+        other = copy(self)
+        other.profiles, other.outlooks = self.profiles.of_nobody(default), None
+        return other
 
     def answer(self, query: SendTimeQuery) -> list[CustomerSendTimes]:
         """Return the send times of every customer of `query`, in its order."""
@@ -209,6 +239,7 @@ class SendTimePredictor:
             CustomerSendTimes(
                 customer_id=customer,
                 is_known=row >= 0,
+                as_of=self.profiles.as_of,
                 time_zone=profile.time_zone,
                 time_zone_source=profile.time_zone_source,
                 measure=self.scorer.measure(channel or query.channels[0]),

@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.project import load_project
 from serving.api import build_api
+from serving.customers.customers import Customers, open_customers
+from serving.customers.database import StoreUnavailable
 from serving.logs import FIELDS, LOGGER, configure_logs
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
@@ -67,12 +69,25 @@ class Service:
             level = logging.INFO if state.is_well else logging.WARNING
             fields = {"kind": state.kind, "state": state.state, "version": state.model_version}
             log.log(level, "model", extra={FIELDS: {**fields, "reason": state.reason}})
+        predictor.customers = _open_customers(predictor)
+        self.customers = predictor.customers
         Front.api = build_api(predictor, settings)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def say_goodbye(self) -> None:
-        """Leave a line in the log when the last request is answered."""
+        """Store what was taken in, and leave a line in the log when that is done."""
+        if self.customers is not None:
+            self.customers.close()
         log.info("stopped")
+
+
+def _open_customers(predictor: Predictor) -> Customers | None:
+    """Open the live customers; without their store the published profiles still answer."""
+    try:
+        return open_customers(project, predictor.champions)
+    except StoreUnavailable as error:
+        log.warning("customers", extra={FIELDS: {"state": "refused", "reason": str(error)}})
+        return None
 
 
 Almanac = bentoml.service(

@@ -52,7 +52,8 @@ def load_models(project: Project, files: Mapping[str, bytes], version: str) -> C
     offers: OfferModel | None = load_offers(files) if MODEL_FILE in files else None
     order_value = np.full(len(predictor.profiles), np.nan)
     if offers is not None:  # nothing else reads what an order is worth
-        order_value = _find_order_values(project, predictor.outlooks, len(order_value))
+        outlooks = predictor.outlooks if isinstance(predictor.outlooks, Outlooks) else None
+        order_value = _find_order_values(project, outlooks, len(order_value))
     return CampaignModels(
         predictor, offers, profiles.select(flat).to_pandas(), order_value, version
     )

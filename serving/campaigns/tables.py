@@ -69,6 +69,22 @@ def load_tables(project: Project, start: datetime, look_back_days: float) -> Cam
     NotEnoughData
         If there is no table of promotions.
     """
+    promotions, places = load_promotions(project)
+    return CampaignTables(
+        promotions=promotions,
+        places=places,
+        touches=_load_touches(project, start, look_back_days),
+    )
+
+
+def load_promotions(project: Project) -> tuple[pd.DataFrame, Places]:
+    """Read the canonical promotions, and what says where they hold.
+
+    Raises
+    ------
+    NotEnoughData
+        If there is no table of promotions.
+    """
     workspace = project.workspace
     if not workspace.table(PROMOTIONS.name).exists():
         raise NotEnoughData(
@@ -76,15 +92,12 @@ def load_tables(project: Project, start: datetime, look_back_days: float) -> Cam
             "[tables.promotions] with promotion_id, starts_at and ends_at"
         )
     stock = workspace.table(STOCK.name)
-    return CampaignTables(
-        promotions=pd.read_parquet(workspace.table(PROMOTIONS.name)),
-        places=Places(
-            regions=_load_tree(workspace, REGIONS.name, Regions.REGION_ID),
-            products=_load_tree(workspace, PRODUCTS.name, Products.PRODUCT_ID),
-            stock=pd.read_parquet(stock) if stock.exists() else None,
-        ),
-        touches=_load_touches(project, start, look_back_days),
+    places = Places(
+        regions=_load_tree(workspace, REGIONS.name, Regions.REGION_ID),
+        products=_load_tree(workspace, PRODUCTS.name, Products.PRODUCT_ID),
+        stock=pd.read_parquet(stock) if stock.exists() else None,
     )
+    return pd.read_parquet(workspace.table(PROMOTIONS.name)), places
 
 
 def _load_tree(workspace: Workspace, table: str, id_column: str) -> Hierarchy | None:

@@ -1,0 +1,219 @@
+"""Send times of live customers: the published models over what is known of people now.
+
+Who has done something since the last training, or is new, or was joined with somebody, is answered
+from their live profile; everybody else as published. Who has not agreed to be known is answered as
+anybody would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from features.customer.purchase_fold import summarise_purchases
+from features.customer.time_zones import TIME_ZONE_CONFIDENCE
+from features.schema import ALL, Customers
+from models.value.model import ValueModel
+from serving.customers.live import LiveProfiles, Row
+from serving.customers.person import Person, aware, to_datetime
+from serving.explanations import Evidence
+from serving.outlooks import Outlook, read_outlook
+from serving.profiles import Profile, Profiles, read_consent
+from serving.send_times import CustomerSendTimes, SendTimePredictor, SendTimeQuery
+
+NOT_AGREED = Evidence(
+    "global", "the customer has not agreed to personalisation: based on all customers"
+)
+
+
+@dataclass(frozen=True)
+class LiveAnswer:
+    """What is answered, and whether somebody's live profile was left aside."""
+
+    customers: list[CustomerSendTimes]
+    is_degraded: bool
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """The customers of a query by the way they are answered; places in the query."""
+
+    published: dict[int, str]
+    live: dict[int, Row]
+    private: dict[str | None, list[int]]
+    left_aside: int
+
+
+class _Outlooks:
+    def __init__(self, outlooks: Sequence[Outlook | None]) -> None:
+        self._outlooks = outlooks
+
+    def get(self, row: int) -> Outlook | None:
+        return None if row < 0 else self._outlooks[row]
+
+
+class LiveAnswers:
+    """Answers with a published predictor and the live profiles.
+
+    Parameters
+    ----------
+    predictor : SendTimePredictor
+    live : LiveProfiles
+    value : ValueModel or None
+        Published beside it.
+    """
+
+    def __init__(
+        self, predictor: SendTimePredictor, live: LiveProfiles, value: ValueModel | None
+    ) -> None:
+        self.predictor, self.live, self.value = predictor, live, value
+
+    def answer(self, query: SendTimeQuery, now: datetime) -> LiveAnswer:
+        """Return the send times of every customer of `query`, in its order.
+
+        Parameters
+        ----------
+        query : SendTimeQuery
+        now : datetime
+            With a zone; what lies ahead is not known yet.
+        """
+        parts = self._sort(query.customers)
+        answers: list[CustomerSendTimes | None] = [None] * len(query.customers)
+        asked = replace(query, customers=list(parts.published.values()))
+        for place, answer in zip(parts.published, self.predictor.answer(asked), strict=True):
+            answers[place] = answer
+        if parts.live:
+            own = self.answer_rows(query, list(parts.live.values()), now)
+            for place, answer in zip(parts.live, own, strict=True):
+                answers[place] = answer
+        for consent, places in parts.private.items():
+            for place, answer in zip(
+                places, self._answer_private(query, consent, places), strict=True
+            ):
+                answers[place] = answer
+        named = [
+            msgspec.structs.replace(answer, customer_id=name)
+            for name, answer in zip(query.customers, answers, strict=True)
+            if answer is not None
+        ]
+        return LiveAnswer(named, parts.left_aside > 0)
+
+    def _sort(self, names: Sequence[str]) -> _Sorted:
+        found = self.live.find(names)
+        hidden = self.live.find_hidden(
+            [name for name in names if name not in found and name in self.predictor.profiles.rows]
+        )
+        newest = self.live.read_newest([row.root for row in found.values()])
+        since, most = self.predictor.profiles.as_of, self.live.store.settings.max_live
+        parts = _Sorted({}, {}, {}, 0)
+        left_aside = 0
+        for place, name in enumerate(names):
+            row = found.get(name)
+            if row is None:
+                # an erased person is nobody, whatever the last training knew of them
+                parts.published[place] = f"\0{place}" if name in hidden else name
+            elif not row.stated.is_personal:
+                parts.private.setdefault(row.stated.consent, []).append(place)
+            elif not self._has_news(row, newest.get(row.root), since):
+                parts.published[place] = row.stated.customer_id
+            elif len(parts.live) < most:
+                parts.live[place] = row
+            else:
+                parts.published[place] = row.stated.customer_id
+                left_aside += 1
+        return replace(parts, left_aside=left_aside)
+
+    def _has_news(self, row: Row, newest: int | None, since: datetime) -> bool:
+        """Say whether the last training does not know what is known now."""
+        is_published = row.stated.customer_id in self.predictor.profiles.rows
+        if is_published and not self.live.has_history:
+            return False
+        if not is_published or row.is_rewritten:
+            return True
+        return newest is not None and aware(to_datetime(newest)) >= since
+
+    def answer_rows(
+        self, query: SendTimeQuery, rows: Sequence[Row], now: datetime
+    ) -> list[CustomerSendTimes]:
+        """Answer some people from their live profiles; `query.customers` is not read."""
+        distinct = list({row.root: row for row in rows}.values())
+        people = [self.live.read(row, now) for row in distinct]
+        as_of = _find_cutoff(people, now)
+        frame = pd.DataFrame([make_row(person, as_of) for person in people])
+        profiles = Profiles.from_frame(
+            frame.astype(dict.fromkeys(self.live.numbers, "float64")),
+            as_of,
+            self.predictor.profiles.default,
+        )
+        ids = [row.stated.customer_id for row in distinct]
+        outlooks = _Outlooks(self._foresee(people, as_of))
+        predictor = self.predictor.over(profiles, self.predictor.profiles.find_rows(ids), outlooks)
+        answers = predictor.answer(replace(query, customers=ids))
+        by_root = {row.root: answer for row, answer in zip(distinct, answers, strict=True)}
+        return [by_root[row.root] for row in rows]
+
+    def _answer_private(
+        self, query: SendTimeQuery, consent: str | None, places: Sequence[int]
+    ) -> list[CustomerSendTimes]:
+        """Answer those who have not agreed to be known, but with what they said of channels."""
+        default = self.predictor.profiles.default
+        stated = Profile(default.time_zone, default.time_zone_source, read_consent(consent))
+        nobody = self.predictor.over_nobody(stated)
+        answers = nobody.answer(replace(query, customers=[f"\0{place}" for place in places]))
+        return [msgspec.structs.replace(answer, evidence=NOT_AGREED) for answer in answers]
+
+    def _foresee(self, people: Sequence[Person], as_of: datetime) -> list[Outlook | None]:
+        """Say when each will order next, from their orders until now."""
+        if self.value is None:
+            return [None] * len(people)
+        return [read_outlook(row) for row in predict_value(self.value, people, as_of)]
+
+
+def predict_value(
+    value: ValueModel, people: Sequence[Person], as_of: datetime
+) -> list[dict[Any, Any]]:
+    """Return the rows of `ValueModel.predict` for some people."""
+    table = pd.DataFrame(
+        [
+            summarise_purchases(
+                person.stated.customer_id,
+                [(to_datetime(at), worth) for at, worth in person.orders],
+                as_of,
+                time_zone=person.zone.time_zone,
+            )
+            for person in people
+        ]
+    )
+    return [dict(row) for row in value.predict(table).to_dict("records")]
+
+
+def make_row(person: Person, as_of: datetime) -> dict[str, Any]:
+    """Return a person as a row of the customer feature table.
+
+    Parameters
+    ----------
+    person : Person
+    as_of : datetime
+        After the newest of their events.
+    """
+    zone = person.zone
+    return {
+        Customers.CUSTOMER_ID: person.stated.customer_id,
+        Customers.REGION_ID: person.region_id or ALL,
+        Customers.TIME_ZONE: zone.time_zone,
+        Customers.TIME_ZONE_SOURCE: zone.source,
+        TIME_ZONE_CONFIDENCE: zone.confidence,
+        Customers.CONSENT: person.stated.consent,
+        **person.read(as_of),
+    }
+
+
+def _find_cutoff(people: Sequence[Person], now: datetime) -> datetime:
+    """Return now, or just after the newest event where a clock is behind it."""
+    newest = [aware(person.newest) for person in people if person.newest is not None]
+    return max([now, *(moment + timedelta(microseconds=1) for moment in newest)])

@@ -1,0 +1,107 @@
+"""`/v1/customers/{id}`: one customer across every channel; their export and their erasure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.bodies import JSON, choose_media_type
+from serving.customers.access import check_key
+from serving.customers.database import StoreUnavailable
+from serving.customers.erase import Erased
+from serving.customers.export import export_rows
+from serving.customers.live import LiveProfiles, Row
+from serving.customers.person import to_microseconds_of
+from serving.customers.settings import CustomersSettings
+from serving.customers.view import CustomerView
+from serving.customers.writer import Writer
+from serving.problems import Kind, Problem
+from serving.responses import check_no_query, respond
+
+_NOBODY = "Name somebody who is known, as kind:value or by the value alone."
+
+
+class CustomerEndpoints:
+    """Tells of one customer, and forgets them.
+
+    Parameters
+    ----------
+    view : CustomerView
+    live : LiveProfiles
+    writer : Writer
+    settings : CustomersSettings
+    clock : callable
+        Returns the time, with a zone.
+    """
+
+    def __init__(
+        self,
+        view: CustomerView,
+        live: LiveProfiles,
+        writer: Writer,
+        settings: CustomersSettings,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.view, self.live, self.writer = view, live, writer
+        self.settings, self.clock = settings, clock
+
+    async def serve(self, request: Request) -> Response:
+        """Tell of a customer, or forget them, as the method says."""
+        if request.method == "DELETE":
+            return await self.erase(request)
+        return await self.profile(request)
+
+    async def profile(self, request: Request) -> Response:
+        """Tell who a customer is and what is known of them now."""
+        row = self._find(request)
+        return respond(msgspec.json.encode(self._tell(row)))
+
+    async def export(self, request: Request) -> Response:
+        """Tell everything that is kept of a customer, as they may ask for."""
+        row = self._find(request)
+        content = {"customer": self._tell(row), **export_rows(self.live, row)}
+        return respond(
+            msgspec.json.encode(content),
+            headers={"Content-Disposition": 'attachment; filename="customer.json"'},
+        )
+
+    async def erase(self, request: Request) -> Response:
+        """Forget a customer for ever; what is in files is removed by `almanac purge`."""
+        row = self._find(request)
+        at = to_microseconds_of(self.clock())
+        try:
+            erased: Any = await asyncio.wrap_future(
+                self.writer.call(lambda store: store.erase(row.root, at))
+            )
+        except StoreUnavailable as error:
+            text = f"{str(error)[0].upper()}{str(error)[1:]}."
+            raise Problem(Kind.NOT_STORED, text, headers={"Retry-After": "1"}) from None
+        return respond(msgspec.json.encode(_tell_erased(erased)))
+
+    def _tell(self, row: Row) -> dict[str, Any]:
+        return self.view.tell(row, self.clock())
+
+    def _find(self, request: Request) -> Row:
+        check_no_query(request)
+        choose_media_type(request.headers.get("accept", ""), (JSON,))
+        check_key(request, self.settings)
+        name = unquote(request.path_params["customer"])
+        found = self.live.find([name])
+        if name not in found:
+            raise Problem(Kind.UNKNOWN_CUSTOMER, _NOBODY)
+        return found[name]
+
+
+def _tell_erased(erased: Erased) -> dict[str, Any]:
+    return {
+        "erased": erased.counts,
+        "affected_models": list(erased.models),
+        "files": "pending",
+    }

@@ -1,0 +1,128 @@
+"""Live customers as the service holds them: a writer, readers, and the models over both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from features.customer.customers import USUAL_HALF_LIFE_DAYS, customer_features
+from features.errors import AlmanacError
+from features.project import Project
+from features.schema import EVENTS, PROMOTIONS
+from features.segment.reader import MessageReader
+from serving.campaigns.tables import load_promotions
+from serving.champions import Champions, LiveParts
+from serving.customers.answers import LiveAnswers
+from serving.customers.catalogue import load_catalogue
+from serving.customers.live import LiveProfiles
+from serving.customers.settings import STORE_FILE, CustomersSettings, read_settings
+from serving.customers.store import CustomerStore
+from serving.customers.view import CustomerView, Offers
+from serving.customers.writer import Writer
+
+USUAL = LiveParts(customer_features(USUAL_HALF_LIFE_DAYS), None)
+"""What live profiles are read with where nothing is published."""
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Customers:
+    """Everything of live customers.
+
+    Attributes
+    ----------
+    settings : CustomersSettings
+    reader : MessageReader
+    writer : Writer
+        Of the one thread that writes.
+    inline : LiveProfiles
+        For the event loop.
+    batch : LiveProfiles
+        For the one thread that answers large requests.
+    inline_answers, batch_answers : LiveAnswers or None
+        None where no send-time model is published.
+    view : CustomerView
+    """
+
+    settings: CustomersSettings
+    reader: MessageReader
+    writer: Writer
+    inline: LiveProfiles
+    batch: LiveProfiles
+    inline_answers: LiveAnswers | None
+    batch_answers: LiveAnswers | None
+    view: CustomerView
+
+    def close(self) -> None:
+        """Store what was taken, then close every session."""
+        self.writer.stop()
+        self.inline.close()
+        self.batch.close()
+
+
+def open_customers(project: Project, champions: Champions) -> Customers:
+    """Open the live customers of a project, over the champions that were loaded.
+
+    Raises
+    ------
+    StoreUnavailable
+        If the database cannot be opened.
+    """
+    settings, parts = read_settings(project), champions.live or USUAL
+    promotion = champions.promotion
+    versions = () if promotion is None else (f"promotion {promotion.version}",)
+    store = CustomerStore.open(project, models=lambda: versions)
+    catalogue = load_catalogue(project.workspace)
+    inferred = {} if promotion is None else promotion.model.profiles.list_inferred()
+
+    def read() -> LiveProfiles:
+        return LiveProfiles(
+            store,
+            parts.features,
+            catalogue,
+            time_zone=project.settings.time_zone,
+            inferred=inferred,
+            is_source=is_source(project),
+        )
+
+    inline, batch = read(), read()
+    answers = [
+        None if promotion is None else LiveAnswers(promotion.model, live, parts.value)
+        for live in (inline, batch)
+    ]
+    version = "" if promotion is None else promotion.version
+    return Customers(
+        settings,
+        settings.make_reader(),
+        Writer(store, settings.max_waiting),
+        inline,
+        batch,
+        answers[0],
+        answers[1],
+        CustomerView(inline, answers[0], version, load_offers(project)),
+    )
+
+
+def is_source(project: Project) -> bool:
+    """Say whether the project's events are read from the store itself, or from nowhere else."""
+    events = project.tables.get(EVENTS.name)
+    if events is None:
+        return True
+    settings = read_settings(project)
+    return events.url is not None and (
+        Path(events.url).name == STORE_FILE or events.url == settings.store
+    )
+
+
+def load_offers(project: Project) -> Offers | None:
+    """Return the project's promotions and where they hold; None where there are none."""
+    if not project.workspace.table(PROMOTIONS.name).exists():
+        return None
+    try:
+        promotions, places = load_promotions(project)
+    except (AlmanacError, OSError):
+        return None
+    return Offers(promotions, places)

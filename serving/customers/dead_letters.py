@@ -1,0 +1,130 @@
+"""Messages that were rejected: kept with the reason, to be looked at and sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from features.identity.identifiers import IdentityRules
+from features.segment.messages import Rejected
+from serving.customers.database import Session, in_parts
+from serving.customers.marks import Marker
+
+_LONGEST_BODY = 64 * 1024
+LETTERS = "dead_letters"
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One message that was rejected.
+
+    Attributes
+    ----------
+    letter : int
+    received_at : int
+        Microseconds.
+    source : str
+        The path or file it came by.
+    reason, detail : str
+    pointer, message_id : str or None
+    body : str or None
+        JSON; None where it could not be read as JSON, and so is not kept: what stands in it could
+        not be found again to be erased.
+    """
+
+    letter: int
+    received_at: int
+    source: str
+    reason: str
+    detail: str
+    pointer: str | None
+    message_id: str | None
+    body: str | None
+
+
+def write_dead_letter(
+    session: Session,
+    content: bytes,
+    rejected: Rejected,
+    *,
+    received_at: int,
+    source: str,
+    marker: Marker,
+    rules: IdentityRules,
+) -> None:
+    """Keep one rejected message."""
+    body, marks = _read_body(content, marker, rules)
+    ((letter,),) = session.rows("SELECT COALESCE(MAX(letter), 0) + 1 FROM dead_letters")
+    session.run(
+        "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            letter,
+            received_at,
+            source,
+            rejected.reason,
+            rejected.detail,
+            rejected.pointer,
+            rejected.message_id,
+            body,
+        ),
+    )
+    session.run_many(
+        "INSERT INTO dead_letter_marks VALUES (?, ?)", [(mark, letter) for mark in marks]
+    )
+
+
+def read_dead_letters(
+    session: Session, *, reason: str | None = None, after: int = 0, limit: int = 1000
+) -> list[DeadLetter]:
+    """Return rejected messages, the oldest first."""
+    where, values = "letter > ?", [after]
+    if reason is not None:
+        where += " AND reason = ?"
+        values.append(reason)  # type: ignore[arg-type]
+    found = session.rows(
+        f"SELECT * FROM dead_letters WHERE {where} ORDER BY letter LIMIT {int(limit)}", values
+    )
+    return [DeadLetter(*row) for row in found]
+
+
+def count_dead_letters(session: Session) -> dict[str, int]:
+    """Return how many messages wait, by reason."""
+    return dict(
+        session.rows("SELECT reason, COUNT(*) FROM dead_letters GROUP BY reason ORDER BY reason")
+    )
+
+
+def remove_dead_letters(session: Session, letters: Sequence[int]) -> None:
+    """Remove some messages, as when they were applied after all."""
+    for part in in_parts(list(letters)):
+        places = ", ".join("?" * len(part))
+        for table in (LETTERS, "dead_letter_marks"):
+            session.run(f"DELETE FROM {table} WHERE letter IN ({places})", list(part))
+
+
+def find_marked(session: Session, marks: Sequence[str]) -> list[int]:
+    """Return the messages in which one of the marked identifiers stands."""
+    found: set[int] = set()
+    for part in in_parts(list(marks)):
+        places = ", ".join("?" * len(part))
+        found.update(
+            row[0]
+            for row in session.rows(
+                f"SELECT letter FROM dead_letter_marks WHERE mark IN ({places})", list(part)
+            )
+        )
+    return sorted(found)
+
+
+def _read_body(content: bytes, marker: Marker, rules: IdentityRules) -> tuple[str | None, set[str]]:
+    if len(content) > _LONGEST_BODY:
+        return None, set()
+    try:
+        document = msgspec.json.decode(content)
+        # Encoded anew: escapes would hide what stands in it, and a NUL no database takes.
+        text = msgspec.json.encode(document).decode()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None, set()
+    return text, marker.mark_document(document, rules)

@@ -1,0 +1,203 @@
+"""Live profiles: what is known of customers now, for every request.
+
+A person is folded once and kept; a request reads only what came since. Whether what is kept still
+holds is read from the database each time, so several processes and machines agree at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from features.customer.declare import FeatureSet
+from features.customer.fold import Fold
+from serving.customers.catalogue import Catalogue
+from serving.customers.database import Session, in_parts
+from serving.customers.person import Person, Stated
+from serving.customers.store import CustomerStore, find_roots
+from serving.customers.tables import ROW_COLUMNS
+
+HISTORY = "history"
+"""Counter that is there when the history of the canonical tables is in the store."""
+_UNFINISHED = "SELECT customer_id FROM erasures WHERE files_at IS NULL"
+_COLUMNS = ", ".join(f"e.{name}" for name in ROW_COLUMNS)
+
+
+@dataclass
+class _Kept:
+    """A folded person, and what it was folded from."""
+
+    person: Person
+    signature: tuple[Any, ...]
+    last_seq: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One person in the store, before their events are read.
+
+    Attributes
+    ----------
+    root : int
+    stated : Stated
+    nodes : tuple of (node, epoch)
+        A person who was joined, split, or whose past was told anew has others than before.
+    """
+
+    root: int
+    stated: Stated
+    nodes: tuple[tuple[int, int], ...]
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether the person is more than one, or their past was told anew."""
+        return len(self.nodes) > 1 or any(epoch > 0 for _, epoch in self.nodes)
+
+
+class LiveProfiles:
+    """Reads live profiles through a session of its own; to be used by one thread.
+
+    Parameters
+    ----------
+    store : CustomerStore
+        Whose database and rules are used; another thread writes.
+    features : FeatureSet
+        What is read of a person.
+    catalogue : Catalogue
+    time_zone : str
+        Of whom no better one is known.
+    inferred : mapping of customer id to IANA name
+        Zones that a training inferred.
+    is_source : bool
+        Whether the store is all that there is of customers, so that no history lies elsewhere.
+    """
+
+    def __init__(
+        self,
+        store: CustomerStore,
+        features: FeatureSet,
+        catalogue: Catalogue,
+        *,
+        time_zone: str,
+        inferred: Mapping[str, str] | None = None,
+        is_source: bool = False,
+    ) -> None:
+        self.store, self.fold = store, Fold(features)
+        self.catalogue, self.time_zone, self.inferred = catalogue, time_zone, inferred or {}
+        self.session: Session = store.database.connect()
+        self._has_history = is_source
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+
+    def close(self) -> None:
+        """Close the session."""
+        self.session.close()
+
+    def find(self, names: Sequence[str]) -> dict[str, Row]:
+        """Return the people that identifiers name, by the name asked for; unknown ones left out."""
+        roots = find_roots(self.session, names, self.store)
+        rows = self._read_rows(list(set(roots.values())))
+        return {name: rows[root] for name, root in roots.items() if root in rows}
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The features that are numbers."""
+        return self.fold.features.of_shape("number")
+
+    @property
+    def has_history(self) -> bool:
+        """Whether the store holds what the canonical tables held: `almanac ingest --history`."""
+        if not self._has_history:
+            self._has_history = bool(
+                self.session.rows("SELECT 1 FROM counters WHERE name = ?", (HISTORY,))
+            )
+        return self._has_history
+
+    def find_hidden(self, customers: Sequence[str]) -> set[str]:
+        """Return those customers who were erased but may still stand in files."""
+        if not customers or not self.session.rows(_UNFINISHED + " LIMIT 1"):
+            return set()
+        hidden = {row[0] for row in self.session.rows(_UNFINISHED)}
+        return hidden.intersection(customers)
+
+    def read_newest(self, roots: Sequence[int]) -> dict[int, int]:
+        """Return the microseconds of the newest event of each person that has one."""
+        newest: dict[int, int] = {}
+        for part in in_parts(sorted(set(roots))):
+            places = ", ".join("?" * len(part))
+            newest |= dict(
+                self.session.rows(
+                    "SELECT n.root, MAX((SELECT MAX(e.occurred_at) FROM event_rows e "
+                    "WHERE e.node = n.node)) FROM nodes n "
+                    f"WHERE n.root IN ({places}) GROUP BY n.root",
+                    list(part),
+                )
+            )
+        return {root: at for root, at in newest.items() if at is not None}
+
+    def read(self, row: Row, as_of: datetime) -> Person:
+        """Return a person folded up to a time.
+
+        Parameters
+        ----------
+        row : Row
+            From `find`.
+        as_of : datetime
+            With a zone; events from it on are not counted yet.
+        """
+        signature = (row.stated, row.nodes)
+        kept = self._kept.get(row.root)
+        if kept is None or kept.signature != signature:
+            return self._build(row, as_of)
+        rows, last = self._read_events(row, kept.last_seq)
+        kept.last_seq = max(last, kept.last_seq)
+        if kept.person.add(rows, as_of):
+            return self._build(row, as_of)
+        self._kept.move_to_end(row.root)
+        return kept.person
+
+    def _build(self, row: Row, as_of: datetime) -> Person:
+        inferred = self.inferred.get(row.stated.customer_id)
+        person = Person(self.fold, self.catalogue, self.time_zone, row.stated, inferred)
+        rows, last = self._read_events(row, 0)
+        person.add(rows, as_of)
+        self._kept[row.root] = _Kept(person, (row.stated, row.nodes), last)
+        self._kept.move_to_end(row.root)
+        while len(self._kept) > self.store.settings.cached_profiles:
+            self._kept.popitem(last=False)
+        return person
+
+    def _read_rows(self, roots: Sequence[int]) -> dict[int, Row]:
+        stated: dict[int, Stated] = {}
+        nodes: dict[int, list[tuple[int, int]]] = {}
+        for part in in_parts(roots):
+            places, values = ", ".join("?" * len(part)), list(part)
+            for root, customer, is_personal, *rest in self.session.rows(
+                "SELECT root, customer_id, is_personal, consent, time_zone, region_id, created_at "
+                f"FROM profiles WHERE root IN ({places})",
+                values,
+            ):
+                stated[root] = Stated(customer, bool(is_personal), *rest)
+            for root, node, epoch in self.session.rows(
+                f"SELECT root, node, epoch FROM nodes WHERE root IN ({places}) ORDER BY node",
+                values,
+            ):
+                nodes.setdefault(root, []).append((node, epoch))
+        return {
+            root: Row(root, own, tuple(nodes[root]))
+            for root, own in stated.items()
+            if root in nodes
+        }
+
+    def _read_events(self, row: Row, after: int) -> tuple[list[tuple[Any, ...]], int]:
+        """Return the shown rows of a person that came after a number, and the last number."""
+        places = ", ".join("?" * len(row.nodes))
+        found = self.session.rows(
+            f"SELECT e.seq, {_COLUMNS} FROM event_rows e WHERE e.node IN ({places}) "
+            "AND e.seq > ? AND e.is_hidden = 0 ORDER BY e.seq",
+            [*(node for node, _ in row.nodes), after],
+        )
+        last = found[-1][0] if found else after
+        return [event[1:] for event in found], last

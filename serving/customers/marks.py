@@ -1,0 +1,96 @@
+"""Marks of identifiers: keyed hashes that tell an identifier again without holding it.
+
+A tombstone keeps the mark of what was erased, so that a replay is recognised; a dead letter keeps
+the marks of what stands in it, so that an erasure finds it. The key never leaves the workspace, or
+the environment where several machines share one; without it a mark says nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from features.errors import ProjectError
+from features.identity.identifiers import KINDS, Identifier, IdentityRules
+
+KEY_VARIABLE, KEY_FILE = "ALMANAC_ERASURE_KEY", "erasure.key"
+_FEWEST_CHARACTERS = 32
+_MOST_TEXTS = 400
+
+
+class Marker:
+    """Makes marks with one key.
+
+    Parameters
+    ----------
+    key : bytes
+        At least 32 characters.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < _FEWEST_CHARACTERS:
+            raise ProjectError(
+                f"{KEY_VARIABLE}: expected a secret of {_FEWEST_CHARACTERS} characters or more, "
+                f"got {len(key)}; make one with `openssl rand -hex 32`"
+            )
+        self._key = key
+
+    def mark(self, value: str) -> str:
+        """Return the mark of a cleaned value: HMAC-SHA256 in hex."""
+        return hmac.digest(self._key, value.encode(), "sha256").hex()
+
+    def mark_identifiers(self, identifiers: Iterable[Identifier]) -> dict[str, Identifier]:
+        """Return identifiers by their mark; one value is one mark, whatever its kind."""
+        return {self.mark(identifier.value): identifier for identifier in identifiers}
+
+    def mark_document(self, document: Any, rules: IdentityRules) -> set[str]:
+        """Return the marks of every text in a JSON document that could be an identifier."""
+        values: set[str] = set()
+        for text in _find_texts(document, _MOST_TEXTS):
+            cleaned = (rules.clean(kind, text) for kind in KINDS)
+            values.update(value for value in cleaned if value is not None)
+        return {self.mark(value) for value in values}
+
+
+def load_marker(root: Path) -> Marker:
+    """Return the marker of a workspace; its key is made when it is first needed.
+
+    Raises
+    ------
+    ProjectError
+        If the key is too short.
+    """
+    given = os.environ.get(KEY_VARIABLE)
+    if given:
+        return Marker(given.encode())
+    path = root / KEY_FILE
+    if not path.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{KEY_FILE}.{os.getpid()}.partial")
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+        try:
+            os.link(partial, path)  # the first of several processes wins
+        except FileExistsError:
+            pass
+        finally:
+            partial.unlink()
+    return Marker(path.read_bytes().strip())
+
+
+def _find_texts(document: Any, most: int) -> Iterator[str]:
+    """Yield the texts and numbers of a document as text, at most so many."""
+    left, found = [document], 0
+    while left and found < most:
+        item = left.pop()
+        if isinstance(item, dict):
+            left.extend(item.values())
+        elif isinstance(item, list):
+            left.extend(item)
+        elif isinstance(item, (str, int, float)) and not isinstance(item, bool):
+            found += 1
+            yield str(item)

@@ -1,0 +1,124 @@
+"""Orders that are told more than once: completed, updated, refunded, cancelled, in any order.
+
+What each message said stays in `order_changes`; what the rows of an order show follows from all of
+it, so that the order in which messages arrive makes no difference:
+
+- the latest completion shows, at the time of the first one;
+- the refunds of the order are taken off its value, down to 0; a refund without an amount is of
+  everything;
+- an order whose last word is a cancellation shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from features.schema import EventType
+from serving.customers.database import Session, in_parts
+
+COMPLETE, REFUND, CANCEL = "complete", "refund", "cancel"
+
+
+class Change(NamedTuple):
+    """One message about an order, as `order_changes` holds it."""
+
+    message_id: str
+    order_id: str
+    node: int
+    kind: str
+    at: int
+    amount: float | None
+
+
+class _Row(NamedTuple):
+    seq: int
+    node: int
+    event_id: str
+    type: str
+    is_hidden: int
+    occurred_at: int
+    value: float | None
+
+
+def find_known_orders(session: Session, order_ids: Collection[str]) -> set[str]:
+    """Return those of some orders of which there was word before."""
+    known: set[str] = set()
+    for part in in_parts(list(order_ids)):
+        places = ", ".join("?" * len(part))
+        known.update(
+            row[0]
+            for row in session.rows(
+                f"SELECT DISTINCT order_id FROM order_changes WHERE order_id IN ({places})",
+                list(part),
+            )
+        )
+    return known
+
+
+def write_changes(session: Session, changes: Sequence[Change]) -> None:
+    """Write what messages said about orders."""
+    session.run_many(
+        "INSERT INTO order_changes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (message_id) DO NOTHING",
+        changes,
+    )
+
+
+def settle_order(session: Session, order_id: str) -> set[int]:
+    """Make the rows of an order show what all messages about it say together.
+
+    Returns
+    -------
+    set of int
+        Nodes of which a row changed.
+    """
+    changes = [
+        Change(*row)
+        for row in session.rows(
+            "SELECT message_id, order_id, node, kind, at, amount FROM order_changes "
+            "WHERE order_id = ?",
+            (order_id,),
+        )
+    ]
+    completions = {c.message_id: c for c in changes if c.kind == COMPLETE}
+    if not completions:
+        return set()
+    last = max((c for c in changes if c.kind != REFUND), key=lambda c: (c.at, c.message_id))
+    shown = last.message_id if last.kind == COMPLETE else None
+    first_at = min(c.at for c in completions.values())
+    value = _find_value(completions.get(shown or ""), changes)
+    touched = set()
+    for row in _read_rows(session, order_id):
+        base = row.event_id if row.event_id in completions else row.event_id.rsplit(":", 1)[0]
+        if base not in completions:
+            continue
+        wanted = (
+            int(base != shown),
+            first_at,
+            value if row.type == EventType.ORDER and base == shown else row.value,
+        )
+        if wanted != (row.is_hidden, row.occurred_at, row.value):
+            session.run(
+                "UPDATE event_rows SET is_hidden = ?, occurred_at = ?, value = ? WHERE seq = ?",
+                (*wanted, row.seq),
+            )
+            touched.add(row.node)
+    return touched
+
+
+def _find_value(shown: Change | None, changes: Sequence[Change]) -> float | None:
+    if shown is None or shown.amount is None:
+        return None
+    refunds = [c.amount for c in changes if c.kind == REFUND]
+    if any(amount is None for amount in refunds):
+        return 0.0
+    return max(shown.amount - sum(amount for amount in refunds if amount is not None), 0.0)
+
+
+def _read_rows(session: Session, order_id: str) -> list[_Row]:
+    found = session.rows(
+        "SELECT seq, node, event_id, type, is_hidden, occurred_at, value FROM event_rows "
+        "WHERE order_id = ? AND type IN ('order', 'item', 'redemption')",
+        (order_id,),
+    )
+    return [_Row(*row) for row in found]

@@ -1,0 +1,67 @@
+"""What has to go: events past their retention, old dead letters, and the files of the erased."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving.customers.database import Session, SQLite, in_parts
+from serving.customers.dead_letters import remove_dead_letters
+from serving.customers.people import bump_structure
+from serving.customers.store import CustomerStore
+
+DAY = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Purged:
+    """How much went.
+
+    Attributes
+    ----------
+    events : int
+    dead_letters : int
+    """
+
+    events: int
+    dead_letters: int
+
+
+def purge_store(store: CustomerStore, now: int) -> Purged:
+    """Remove what is older than the settings allow, and overwrite what was erased.
+
+    Parameters
+    ----------
+    store : CustomerStore
+    now : int
+        Microseconds.
+    """
+    settings = store.settings
+    events = 0
+    with store.write() as session:
+        if settings.retention_days is not None:
+            events = _remove_events(session, now - settings.retention_days * DAY)
+        limit = now - settings.dead_letter_days * DAY
+        old = session.rows("SELECT letter FROM dead_letters WHERE received_at < ?", (limit,))
+        remove_dead_letters(session, [row[0] for row in old])
+    store.people.forget()
+    if isinstance(store.database, SQLite):
+        store.database.fold_log()
+    return Purged(events, len(old))
+
+
+def _remove_events(session: Session, before: int) -> int:
+    """Remove events, and tell every reader that the past of their people is another."""
+    nodes = [
+        row[0]
+        for row in session.rows(
+            "SELECT DISTINCT node FROM event_rows WHERE occurred_at < ?", (before,)
+        )
+    ]
+    removed = session.run("DELETE FROM event_rows WHERE occurred_at < ?", (before,))
+    session.run("DELETE FROM order_changes WHERE at < ?", (before,))
+    for part in in_parts(nodes):
+        places = ", ".join("?" * len(part))
+        session.run(f"UPDATE nodes SET epoch = epoch + 1 WHERE node IN ({places})", list(part))
+    if removed:
+        bump_structure(session)
+    return removed
