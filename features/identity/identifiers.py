@@ -99,4 +99,6 @@ class IdentityRules:
             if not _PHONE.fullmatch(text):
                 return None
         blocked: re.Pattern[str] = self._blocked  # type: ignore[attr-defined]
-        return None if blocked.match(text.lstrip("+") if kind == PHONE else text) else text
+        if blocked.match(text) or (kind == PHONE and blocked.match(text.lstrip("+"))):
+            return None
+        return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from features.identity.identifiers import (
@@ -16,35 +16,38 @@ from features.identity.identifiers import (
     Identifier,
     IdentityRules,
 )
-from features.segment.envelope import RawMessage
-from features.segment.properties import Refused, find_object
-from features.segment.reasons import Reason
+from features.segment.envelope import Context, RawMessage
+from features.segment.reasons import Reason, Refused
 
+_MOST_EXTERNAL = 20
 _TRAITS = (
     ("email", EMAIL), ("phone", PHONE), ("loyalty_card", LOYALTY_CARD),
     ("loyalty_id", LOYALTY_CARD), ("loyaltyCard", LOYALTY_CARD),
 )  # fmt: skip
-"""Members of traits that are identifiers; of properties, only the loyalty card of a till is: an
-address in a form may be somebody else's."""
+"""Members of traits that are identifiers. Of properties only the loyalty card is, as tills send it:
+an address in a form may be that of a friend."""
 
 
 def find_identifiers(
     raw: RawMessage,
-    own: Mapping[str, Any],
     traits: Mapping[str, Any],
-    context: Mapping[str, Any],
+    context: Context,
+    loyalty_card: Any,
     rules: IdentityRules,
 ) -> tuple[Identifier, ...]:
     """Return the identifiers of a message, cleaned, those that weigh most first.
 
+    Segment wants a `userId` or an `anonymousId`; here any identifier will do, as a till may know
+    no more than a card.
+
     Parameters
     ----------
     raw : RawMessage
-    own : mapping
-        Its properties.
     traits : mapping
         Of the person.
-    context : mapping
+    context : Context
+    loyalty_card : object
+        Of the properties.
     rules : IdentityRules
 
     Raises
@@ -52,19 +55,20 @@ def find_identifiers(
     Refused
         If there is none, or none that may be used.
     """
-    stated = [
-        (kind, str(value)) for kind, value in _list(raw, own, traits, context) if _is_id(value)
-    ]
-    found = set()
-    for kind, value in stated:
-        cleaned = rules.clean(kind, value)
-        if cleaned is not None:
-            found.add(Identifier(kind, cleaned))
+    found: set[tuple[int, Identifier]] = set()
+    is_stated = False
+    for kind, value in _list_stated(raw, traits, context, loyalty_card):
+        if value is None:
+            continue
+        text = value if type(value) is str else _to_text(value)
+        if text:
+            is_stated = True
+            cleaned = rules.clean(kind, text)
+            if cleaned is not None:
+                found.add((rules.rank(kind), Identifier(kind, cleaned)))
     if not found:
-        raise Refused(Reason.BLOCKED_IDENTIFIER if stated else Reason.MISSING_IDENTIFIER)
-    if len(found) == 1:
-        return tuple(found)
-    return tuple(sorted(found, key=lambda i: (rules.rank(i.kind), i)))
+        raise Refused(Reason.BLOCKED_IDENTIFIER if is_stated else Reason.MISSING_IDENTIFIER)
+    return tuple([identifier for _, identifier in sorted(found)])
 
 
 def find_previous(raw: RawMessage, rules: IdentityRules) -> Identifier:
@@ -75,40 +79,35 @@ def find_previous(raw: RawMessage, rules: IdentityRules) -> Identifier:
     Refused
         If it does not name both.
     """
-    if not _is_id(raw.previous_id) or not _is_id(raw.user_id):
-        raise Refused(Reason.MISSING_PREVIOUS_ID, pointer="/previousId")
-    cleaned = rules.clean(ANONYMOUS_ID, str(raw.previous_id))
+    if not _to_text(raw.previous_id) or not _to_text(raw.user_id):
+        raise Refused(Reason.MISSING_PREVIOUS_ID, "/previousId")
+    cleaned = rules.clean(ANONYMOUS_ID, _to_text(raw.previous_id))
     if cleaned is None:
-        raise Refused(Reason.BLOCKED_IDENTIFIER, pointer="/previousId")
+        raise Refused(Reason.BLOCKED_IDENTIFIER, "/previousId")
     return Identifier(ANONYMOUS_ID, cleaned)
 
 
-def _list(
-    raw: RawMessage,
-    own: Mapping[str, Any],
-    traits: Mapping[str, Any],
-    context: Mapping[str, Any],
-) -> Iterator[tuple[str, Any]]:
-    yield USER_ID, raw.user_id
-    yield ANONYMOUS_ID, raw.anonymous_id
+def _list_stated(
+    raw: RawMessage, traits: Mapping[str, Any], context: Context, loyalty_card: Any
+) -> list[tuple[str, Any]]:
+    stated = [(USER_ID, raw.user_id), (ANONYMOUS_ID, raw.anonymous_id)]
     if traits:
-        for name, kind in _TRAITS:
-            yield kind, traits.get(name)
-    if "loyalty_card" in own:
-        yield LOYALTY_CARD, own["loyalty_card"]
-    if "device" in context:
-        yield DEVICE_ID, find_object(context, "device").get("id")
-    if "externalIds" in context:
-        yield from _list_external(context["externalIds"])
+        stated += [(kind, traits[name]) for name, kind in _TRAITS if name in traits]
+    if loyalty_card is not None:
+        stated.append((LOYALTY_CARD, loyalty_card))
+    if context.device is not None:
+        stated.append((DEVICE_ID, context.device.id))
+    if context.external_ids:
+        stated += [
+            (one.type, one.id) for one in context.external_ids[:_MOST_EXTERNAL] if one.type in KINDS
+        ]
+    return stated
 
 
-def _list_external(listed: Any) -> Iterator[tuple[str, Any]]:
-    """Yield those of `context.externalIds` whose kind is known."""
-    if type(listed) is list:
-        for one in listed[: 2 * len(KINDS)]:
-            if type(one) is dict and one.get("type") in KINDS:
-                yield one["type"], one.get("id")
-
-
-def _is_id(value: Any) -> bool:
-    return (type(value) is str and value != "") or type(value) is int
+def _to_text(value: Any) -> str:
+    """Return an identifier as text; of a number as JavaScript writes it, of the rest nothing."""
+    if type(value) is str:
+        return value
+    if type(value) is float:
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value) if type(value) is int else ""

@@ -1,105 +1,138 @@
-"""Reading single members of a message: texts, numbers, zones; each checked, none coerced far."""
+"""What is read of the properties of an event: one type for each way of reading them.
+
+Numbers are JSON numbers, never text, not below 0 and never beyond `LARGEST`, so that whatever is
+computed of them is finite. Texts become columns: they are stripped, short, and free of control
+characters, which break exports. What is not named here is skipped.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+import re
+from typing import Annotated, Any, TypeAlias
 
-from features.segment.messages import Rejected
-from features.segment.reasons import SENTENCES, Reason
+import msgspec
+
+from features.segment.envelope import Id
+from features.segment.reasons import Reason, Refused
 
 LONGEST_TEXT = 255
-_MOST_ZONES = 2048
-_zones: dict[str, str | None] = {}
+LARGEST = 1e12
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)] | int | None
+Number: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=LARGEST)] | None
+Signed: TypeAlias = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)] | None
 
 
-class Refused(Exception):
-    """A message cannot be read; carries what is answered."""
+class Plain(msgspec.Struct, gc=False):
+    """Of every event: where it happened, and the card that was shown there."""
 
-    def __init__(self, reason: Reason, detail: str = "", pointer: str | None = None) -> None:
-        self.rejected = Rejected(reason.value, detail or SENTENCES[reason], pointer)
-        super().__init__(reason.value)
+    channel: Any = None
+    store_id: Text = None
+    region: Text = None
+    loyalty_card: Id = None
 
 
-def read_text(members: Mapping[str, Any], names: Sequence[str], place: str) -> str | None:
-    """Return the first of some members that is filled, as text; a whole number is one, too.
+class Commerce(Plain, gc=False):
+    """Of an event about products, carts, coupons, promotions or messages."""
+
+    product_id: Text = None
+    sku: Text = None
+    order_id: Text = None
+    promotion_id: Text = None
+    campaign_id: Text = None
+    coupon_id: Text = None
+    coupon: Text = None
+    email_id: Text = None
+    message_id: Text = None
+    quantity: Number = None
+    price: Number = None
+    value: Number = None
+    revenue: Number = None
+    currency: Text = None
+    step: Text = None
+    affiliation: Text = None
+
+
+class Product(msgspec.Struct, gc=False):
+    """One line of an order; `discount` is of the whole line."""
+
+    product_id: Text = None
+    sku: Text = None
+    quantity: Number = None
+    price: Number = None
+    discount: Number = None
+    coupon: Text = None
+
+
+class Order(Plain, gc=False):
+    """Of an order that is completed or updated."""
+
+    order_id: Text = None
+    affiliation: Text = None
+    coupon: Text = None
+    promotion_id: Text = None
+    currency: Text = None
+    subtotal: Number = None
+    total: Number = None
+    revenue: Number = None
+    value: Number = None
+    shipping: Number = None
+    tax: Number = None
+    discount: Number = None
+    products: list[Product] | None = None
+
+
+class Refund(Plain, gc=False):
+    """Of an order that is refunded or cancelled; some senders state amounts below 0."""
+
+    order_id: Text = None
+    total: Signed = None
+    revenue: Signed = None
+    value: Signed = None
+    shipping: Signed = None
+    tax: Signed = None
+    products: list[Product] | None = None
+
+
+def read_text(value: str | int | None, name: str) -> str | None:
+    """Return a property as the text of a column; None where it is empty.
 
     Parameters
     ----------
-    members : mapping
-    names : sequence of str
-        In order of preference.
-    place : str
-        JSON pointer of `members`.
+    value : str, int or None
+    name : str
+        Where it stands within the properties, such as 'products/0/sku'.
 
     Raises
     ------
     Refused
-        If it is neither, is too long, or holds control characters.
+        If it is too long or holds control characters.
     """
-    for name in names:
-        value = members.get(name)
-        if value is None or value == "":
-            continue
-        if type(value) is int:
-            value = str(value)
-        if type(value) is not str or len(value) > LONGEST_TEXT or not value.isprintable():
-            raise Refused(
-                Reason.INVALID_PROPERTY,
-                f"expected printable text of at most {LONGEST_TEXT} characters",
-                f"{place}/{name}",
-            )
-        return value
-    return None
+    if value is None:
+        return None
+    text = value.strip() if type(value) is str else str(value)
+    if not text.isprintable() and _CONTROL.search(text):
+        detail = "expected text without control characters"
+        raise Refused(Reason.INVALID_PROPERTY, f"/properties/{name}", detail)
+    if len(text) > LONGEST_TEXT:
+        detail = f"expected at most {LONGEST_TEXT} characters"
+        raise Refused(Reason.INVALID_PROPERTY, f"/properties/{name}", detail)
+    return text or None
 
 
-def read_number(
-    members: Mapping[str, Any], name: str, place: str, *, minimum: float | None = None
-) -> float | None:
-    """Return a member as a number; text that is a number is one, too. Absent is None.
+def read_currency(value: str | int | None) -> str | None:
+    """Return a currency in capitals; None where it is empty.
 
     Raises
     ------
     Refused
-        If it is none, is not finite, or lies below `minimum`.
+        If it is no three letters.
     """
-    value = members.get(name)
     if value is None or value == "":
         return None
-    kind = type(value)
-    if kind is str:
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-    elif kind is int or kind is float:
-        number = float(value) if abs(value) < 1e300 else math.nan
-    else:
-        number = math.nan
-    if not math.isfinite(number) or (minimum is not None and number < minimum):
-        at_least = "" if minimum is None else f" of {minimum:g} or more"
-        raise Refused(Reason.INVALID_PROPERTY, f"expected a number{at_least}", f"{place}/{name}")
-    return number
-
-
-def find_zone(context: Mapping[str, Any]) -> str | None:
-    """Return `context.timezone` if it is an IANA name; what is none says nothing."""
-    name = context.get("timezone")
-    if type(name) is not str:
-        return None
-    if name not in _zones:
-        if len(_zones) > _MOST_ZONES:
-            _zones.clear()
-        try:
-            _zones[name] = ZoneInfo(name).key
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            _zones[name] = None
-    return _zones[name]
-
-
-def find_object(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return a member that is an object; an empty one where it is none."""
-    value = members.get(name)
-    return value if type(value) is dict else {}
+    text = str(value)
+    if len(text) != 3 or not (text.isascii() and text.isalpha()):
+        detail = "expected an ISO 4217 code such as EUR"
+        raise Refused(Reason.INVALID_PROPERTY, "/properties/currency", detail)
+    return text.upper()

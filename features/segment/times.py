@@ -2,73 +2,106 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import NamedTuple
 
-from features.segment.envelope import Envelope, RawMessage
+from features.segment.envelope import RawMessage
+from features.segment.reasons import Reason, Refused
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 
-class InvalidTime(ValueError):
-    """A time that cannot be read; its argument is the member that holds it."""
+def to_microseconds(moment: datetime) -> int:
+    """Return microseconds since 1970, UTC; a moment without a zone is in UTC, as Segment has it.
+
+    Examples
+    --------
+    >>> to_microseconds(datetime(1970, 1, 2, 0, 0, 1))
+    86401000000
+    """
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    passed = moment - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
-def find_time(message: RawMessage, received_at: int, envelope: Envelope) -> tuple[int, bool]:
+class Receipt(NamedTuple):
+    """What is known of when a message came; microseconds since 1970, UTC.
+
+    Attributes
+    ----------
+    at : int
+    sent_at : int or None
+        When the batch was sent that it came in.
+    is_now : bool
+        Whether `at` is when it came from its sender; else no clock can be corrected by it.
+    oldest, newest : int
+        From when a message may be, both included.
+    """
+
+    at: int
+    sent_at: int | None
+    is_now: bool
+    oldest: int
+    newest: int
+
+
+def find_time(raw: RawMessage, receipt: Receipt) -> tuple[int, bool]:
     """Return when a message happened, and whether it says so itself.
 
-    - A message that a platform forwards has a `receivedAt` of its own: its `timestamp` is
-      corrected already.
-    - Else, with `sentAt`: what was received when, less how long before sending it happened. That
-      is right whatever the sender's clock says, as both of its times are by that clock.
-    - Else, or where the time of receipt is not known, its own time stands; and without any the
-      time it was received.
+    1. A message that a platform forwards has a `receivedAt` of its own: its `timestamp` is
+       corrected already, and stands.
+    2. Else, with `sentAt`: the receipt, less how long before sending it happened. That is right
+       whatever the sender's clock says, as both of its times are by that clock. Where it lands out
+       of range, `sentAt` is by another clock and is not believed: the next rule holds, which errs
+       by the skew of one clock at most.
+    3. Else its own time stands, `timestamp` before `originalTimestamp`.
+    4. Without any, it is from when it was received: `receivedAt` if a platform states that.
 
     Parameters
     ----------
-    message : RawMessage
-    received_at : int
-        Microseconds since 1970, UTC.
-    envelope : Envelope
+    raw : RawMessage
+    receipt : Receipt
 
     Raises
     ------
-    InvalidTime
-        If a time that counts cannot be read.
+    Refused
+        If it is out of range.
 
     References
     ----------
     .. [1] Segment, "Spec: Common Fields", timestamps:
        `timestamp = receivedAt - (sentAt - originalTimestamp)`.
     """
-    if message.received_at is not None and message.timestamp is not None:
-        return read_time("timestamp", message.timestamp), True
-    name = "timestamp" if message.original_timestamp is None else "originalTimestamp"
-    text = message.timestamp if message.original_timestamp is None else message.original_timestamp
-    if text is None:
-        return received_at, False
-    own, sent = read_time(name, text), message.sent_at or envelope.sent_at
-    if sent is None or not envelope.is_received_now:
-        return own, True
-    return received_at - (read_time("sentAt", sent) - own), True
+    forwarded, stated = raw.received_at, raw.timestamp
+    own = raw.original_timestamp or stated
+    if own is None:
+        if forwarded is None:
+            return receipt.at, False
+        return _check_range(to_microseconds(forwarded), "/receivedAt", receipt), False
+    if forwarded is None or stated is None:
+        at = _correct(raw, own, receipt)
+        if at is not None:
+            return at, True
+    place = "/originalTimestamp" if stated is None else "/timestamp"
+    return _check_range(to_microseconds(stated or own), place, receipt), True
 
 
-def read_time(name: str, text: str) -> int:
-    """Return microseconds since 1970 of an RFC 3339 time; one without an offset is UTC.
+def _correct(raw: RawMessage, own: datetime, receipt: Receipt) -> int | None:
+    """Return a time corrected by the receipt; None where that cannot be, or is not believed."""
+    sent_at = receipt.sent_at if raw.sent_at is None else to_microseconds(raw.sent_at)
+    if sent_at is None:
+        return None
+    if raw.received_at is not None:
+        at = to_microseconds(raw.received_at) - (sent_at - to_microseconds(own))
+    elif receipt.is_now:
+        at = receipt.at - (sent_at - to_microseconds(own))
+    else:
+        return None
+    return at if receipt.oldest <= at <= receipt.newest else None
 
-    Raises
-    ------
-    InvalidTime
-        If it is none.
-    """
-    if not _RFC_3339.fullmatch(text):
-        raise InvalidTime(name)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidTime(name) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+
+def _check_range(at: int, place: str, receipt: Receipt) -> int:
+    if not receipt.oldest <= at <= receipt.newest:
+        raise Refused(Reason.TIME_OUT_OF_RANGE, place)
+    return at

@@ -8,7 +8,7 @@ anybody would be.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,14 +17,21 @@ import pandas as pd
 
 from features.customer.purchase_fold import summarise_purchases
 from features.customer.time_zones import TIME_ZONE_CONFIDENCE
-from features.schema import ALL, Customers
+from features.schema import ALL, CHANNELS, Customers
+from features.segment.messages import EventRow
 from models.value.model import ValueModel
 from serving.customers.live import LiveProfiles, Row
-from serving.customers.person import Person, aware, to_datetime
+from serving.customers.person import (
+    Person,
+    Stated,
+    aware,
+    to_datetime,
+    to_microseconds_of,
+)
 from serving.explanations import Evidence
 from serving.outlooks import Outlook, read_outlook
 from serving.profiles import Profile, Profiles, read_consent
-from serving.send_times import CustomerSendTimes, SendTimePredictor, SendTimeQuery
+from serving.send_times import WINDOW, CustomerSendTimes, SendTimePredictor, SendTimeQuery
 
 NOT_AGREED = Evidence(
     "global", "the customer has not agreed to personalisation: based on all customers"
@@ -46,7 +53,8 @@ class _Sorted:
     published: dict[int, str]
     live: dict[int, Row]
     private: dict[str | None, list[int]]
-    left_aside: int
+    left_aside: list[int] = field(default_factory=list)
+    """Those of `published` whose live profile says more: too many, or without their history."""
 
 
 class _Outlooks:
@@ -72,6 +80,22 @@ class LiveAnswers:
         self, predictor: SendTimePredictor, live: LiveProfiles, value: ValueModel | None
     ) -> None:
         self.predictor, self.live, self.value = predictor, live, value
+
+    def check(self) -> None:
+        """Score somebody who looked at one page, so that no request is the first to find a flaw.
+
+        Raises
+        ------
+        TableError
+            If the model was fitted with a feature that live profiles do not have.
+        """
+        as_of = self.predictor.profiles.as_of
+        somebody = Stated("", True, None, None, None, 0)
+        person = Person(self.live.fold, self.live.catalogue, self.live.time_zone, somebody)
+        at = to_microseconds_of(as_of - WINDOW)
+        person.add([EventRow("", at, CHANNELS[0], "page_view")], as_of)
+        query = SendTimeQuery([""], as_of, as_of + WINDOW, CHANNELS, None, 1, has_all_slots=False)
+        self._answer_people(query, [person], [""], as_of)
 
     def answer(self, query: SendTimeQuery, now: datetime) -> LiveAnswer:
         """Return the send times of every customer of `query`, in its order.
@@ -101,41 +125,38 @@ class LiveAnswers:
             for name, answer in zip(query.customers, answers, strict=True)
             if answer is not None
         ]
-        return LiveAnswer(named, parts.left_aside > 0)
+        return LiveAnswer(named, bool(parts.left_aside))
 
     def _sort(self, names: Sequence[str]) -> _Sorted:
+        """Sort the customers of a query by the way they are answered."""
         found = self.live.find(names)
-        hidden = self.live.find_hidden(
-            [name for name in names if name not in found and name in self.predictor.profiles.rows]
-        )
+        ids = {name: found[name].stated.customer_id if name in found else name for name in names}
+        published = [own for own in ids.values() if own in self.predictor.profiles.rows]
+        # an erased person is nobody, whatever the last training knew of them
+        gone = self.live.find_hidden(published)
+        known = set(published) - gone
         newest = self.live.read_newest([row.root for row in found.values()])
-        since, most = self.predictor.profiles.as_of, self.live.store.settings.max_live
-        parts = _Sorted({}, {}, {}, 0)
-        left_aside = 0
+        parts = _Sorted({}, {}, {})
         for place, name in enumerate(names):
-            row = found.get(name)
-            if row is None:
-                # an erased person is nobody, whatever the last training knew of them
-                parts.published[place] = f"\0{place}" if name in hidden else name
-            elif not row.stated.is_personal:
+            row, own = found.get(name), ids[name]
+            if row is not None and not row.stated.is_personal:
                 parts.private.setdefault(row.stated.consent, []).append(place)
-            elif not self._has_news(row, newest.get(row.root), since):
-                parts.published[place] = row.stated.customer_id
-            elif len(parts.live) < most:
+                continue
+            has_news = row is not None and self._has_news(row, newest.get(row.root))
+            is_told = own not in known or (has_news and self.live.has_history)
+            has_room = len(parts.live) < self.live.store.settings.max_live
+            if row is not None and is_told and has_room:
                 parts.live[place] = row
-            else:
-                parts.published[place] = row.stated.customer_id
-                left_aside += 1
-        return replace(parts, left_aside=left_aside)
+                continue
+            parts.left_aside.extend([place] if has_news else [])
+            parts.published[place] = f"\0{place}" if own in gone else own
+        return parts
 
-    def _has_news(self, row: Row, newest: int | None, since: datetime) -> bool:
-        """Say whether the last training does not know what is known now."""
-        is_published = row.stated.customer_id in self.predictor.profiles.rows
-        if is_published and not self.live.has_history:
-            return False
-        if not is_published or row.is_rewritten:
-            return True
-        return newest is not None and aware(to_datetime(newest)) >= since
+    def _has_news(self, row: Row, newest: int | None) -> bool:
+        """Say whether something is known that the last training did not know."""
+        since = self.predictor.profiles.as_of
+        is_later = newest is not None and aware(to_datetime(newest)) >= since
+        return is_later or row.is_rewritten
 
     def answer_rows(
         self, query: SendTimeQuery, rows: Sequence[Row], now: datetime
@@ -143,19 +164,24 @@ class LiveAnswers:
         """Answer some people from their live profiles; `query.customers` is not read."""
         distinct = list({row.root: row for row in rows}.values())
         people = [self.live.read(row, now) for row in distinct]
-        as_of = _find_cutoff(people, now)
+        ids = [row.stated.customer_id for row in distinct]
+        answers = self._answer_people(query, people, ids, _find_cutoff(people, now))
+        by_root = {row.root: answer for row, answer in zip(distinct, answers, strict=True)}
+        return [by_root[row.root] for row in rows]
+
+    def _answer_people(
+        self, query: SendTimeQuery, people: Sequence[Person], ids: Sequence[str], as_of: datetime
+    ) -> list[CustomerSendTimes]:
         frame = pd.DataFrame([make_row(person, as_of) for person in people])
         profiles = Profiles.from_frame(
             frame.astype(dict.fromkeys(self.live.numbers, "float64")),
             as_of,
             self.predictor.profiles.default,
         )
-        ids = [row.stated.customer_id for row in distinct]
         outlooks = _Outlooks(self._foresee(people, as_of))
-        predictor = self.predictor.over(profiles, self.predictor.profiles.find_rows(ids), outlooks)
-        answers = predictor.answer(replace(query, customers=ids))
-        by_root = {row.root: answer for row, answer in zip(distinct, answers, strict=True)}
-        return [by_root[row.root] for row in rows]
+        rows = self.predictor.profiles.find_rows(ids)
+        predictor = self.predictor.over(profiles, rows, outlooks)
+        return predictor.answer(replace(query, customers=ids))
 
     def _answer_private(
         self, query: SendTimeQuery, consent: str | None, places: Sequence[int]

@@ -160,13 +160,13 @@ class Applier:
             if _is_same(before, keyed[0][1]):
                 return Outcome(DUPLICATE)
             return self._reject(session, item, CONFLICT)
+        if message.type == "delete":
+            return self._erase(session, message, item)
         identifiers = message.identifiers
         if self._has_tombstones:
             identifiers = self._leave_out_erased(session, message)
             if not identifiers:
                 return Outcome(REJECTED, replace(ERASED, message_id=message.message_id))
-        if message.type == "delete":
-            return self._erase(session, message, item)
         if message.previous is not None:
             if self._has_two_users(session, message):
                 return self._reject(session, item, TWO_USERS)

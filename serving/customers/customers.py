@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from features.customer.customers import USUAL_HALF_LIFE_DAYS, customer_features
-from features.errors import AlmanacError
+from features.errors import AlmanacError, TableError
 from features.project import Project
 from features.schema import EVENTS, PROMOTIONS
 from features.segment.reader import MessageReader
@@ -21,11 +20,13 @@ from serving.customers.settings import STORE_FILE, CustomersSettings, read_setti
 from serving.customers.store import CustomerStore
 from serving.customers.view import CustomerView, Offers
 from serving.customers.writer import Writer
+from serving.logs import FIELDS, LOGGER
+from serving.send_times import SendTimePredictor
 
 USUAL = LiveParts(customer_features(USUAL_HALF_LIFE_DAYS), None)
 """What live profiles are read with where nothing is published."""
 
-Clock = Callable[[], datetime]
+log = logging.getLogger(LOGGER)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def open_customers(project: Project, champions: Champions) -> Customers:
 
     inline, batch = read(), read()
     answers = [
-        None if promotion is None else LiveAnswers(promotion.model, live, parts.value)
+        None if promotion is None else _make_answers(promotion.model, live, parts)
         for live in (inline, batch)
     ]
     version = "" if promotion is None else promotion.version
@@ -104,6 +105,20 @@ def open_customers(project: Project, champions: Champions) -> Customers:
         answers[1],
         CustomerView(inline, answers[0], version, load_offers(project)),
     )
+
+
+def _make_answers(
+    predictor: SendTimePredictor, live: LiveProfiles, parts: LiveParts
+) -> LiveAnswers | None:
+    """Return what answers from live profiles; None where the model needs what they do not have."""
+    answers = LiveAnswers(predictor, live, parts.value)
+    try:
+        answers.check()
+    except TableError as error:
+        fields = {"state": "not live", "reason": str(error)}
+        log.warning("customers", extra={FIELDS: fields})
+        return None
+    return answers
 
 
 def is_source(project: Project) -> bool:

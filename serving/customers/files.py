@@ -159,13 +159,19 @@ def _read_ahead(
         1, get_context("spawn"), initializer=_prepare, initargs=(settings,)
     ) as pool:
         waiting: deque[tuple[_Chunk, Future[bytes]]] = deque()
-        for chunk in _read_chunks(path, skipped):
-            waiting.append((chunk, pool.submit(_read_lines, chunk.lines, received_at)))
-            if len(waiting) >= _AHEAD:
-                first, done = waiting.popleft()
-                yield first, _DECODER.decode(done.result())
+        broken: SourceError | None = None
+        try:
+            for chunk in _read_chunks(path, skipped):
+                waiting.append((chunk, pool.submit(_read_lines, chunk.lines, received_at)))
+                if len(waiting) >= _AHEAD:
+                    first, done = waiting.popleft()
+                    yield first, _DECODER.decode(done.result())
+        except SourceError as error:
+            broken = error  # what was read before it is taken all the same
         for first, done in waiting:
             yield first, _DECODER.decode(done.result())
+        if broken is not None:
+            raise broken
 
 
 def _read_chunks(path: Path, skipped: int) -> Iterator[_Chunk]:

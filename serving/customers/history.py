@@ -112,9 +112,7 @@ def _tell_customer(row: dict[str, Any]) -> Iterator[Message]:
 
 def _tell_event(row: dict[str, Any]) -> Iterator[Message]:
     at = to_microseconds_of(to_utc(row[Events.OCCURRED_AT]))
-    told = EventRow._make(
-        (row[Events.EVENT_ID], at, *(row.get(name) for name in ROW_COLUMNS[2:]))
-    )
+    told = EventRow._make((row[Events.EVENT_ID], at, *(row.get(name) for name in ROW_COLUMNS[2:])))
     order = row[Events.ORDER_ID]
     change = None
     if row[Events.TYPE] == EventType.ORDER and order is not None:

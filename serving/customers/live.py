@@ -22,7 +22,6 @@ from serving.customers.tables import ROW_COLUMNS
 
 HISTORY = "history"
 """Counter that is there when the history of the canonical tables is in the store."""
-_UNFINISHED = "SELECT customer_id FROM erasures WHERE files_at IS NULL"
 _COLUMNS = ", ".join(f"e.{name}" for name in ROW_COLUMNS)
 
 
@@ -89,6 +88,8 @@ class LiveProfiles:
         self.catalogue, self.time_zone, self.inferred = catalogue, time_zone, inferred or {}
         self.session: Session = store.database.connect()
         self._has_history = is_source
+        self._erased: set[str] = set()
+        self._last_erasure = 0
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
 
     def close(self) -> None:
@@ -116,11 +117,15 @@ class LiveProfiles:
         return self._has_history
 
     def find_hidden(self, customers: Sequence[str]) -> set[str]:
-        """Return those customers who were erased but may still stand in files."""
-        if not customers or not self.session.rows(_UNFINISHED + " LIMIT 1"):
+        """Return those customers who were erased; a model in memory may still know them."""
+        ((last,),) = self.session.rows("SELECT COALESCE(MAX(erasure), 0) FROM erasures")
+        if last != self._last_erasure:
+            found = self.session.rows("SELECT customer_mark FROM erasures")
+            self._erased, self._last_erasure = {row[0] for row in found}, last
+        if not self._erased:
             return set()
-        hidden = {row[0] for row in self.session.rows(_UNFINISHED)}
-        return hidden.intersection(customers)
+        mark = self.store.marker.mark
+        return {customer for customer in customers if mark(customer) in self._erased}
 
     def read_newest(self, roots: Sequence[int]) -> dict[int, int]:
         """Return the microseconds of the newest event of each person that has one."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from serving.customers.database import Session, SQLite, in_parts
 from serving.customers.dead_letters import remove_dead_letters
+from serving.customers.erase import finish_erasures, list_unfinished
 from serving.customers.people import bump_structure
+from serving.customers.person import to_microseconds_of
 from serving.customers.store import CustomerStore
 
 DAY = 86_400_000_000
@@ -26,27 +30,40 @@ class Purged:
     dead_letters: int
 
 
-def purge_store(store: CustomerStore, now: int) -> Purged:
+def purge_store(store: CustomerStore, now: datetime) -> Purged:
     """Remove what is older than the settings allow, and overwrite what was erased.
 
     Parameters
     ----------
     store : CustomerStore
-    now : int
-        Microseconds.
+    now : datetime
+        With a zone.
     """
-    settings = store.settings
+    settings, at = store.settings, to_microseconds_of(now)
     events = 0
     with store.write() as session:
         if settings.retention_days is not None:
-            events = _remove_events(session, now - settings.retention_days * DAY)
-        limit = now - settings.dead_letter_days * DAY
+            events = _remove_events(session, at - settings.retention_days * DAY)
+        limit = at - settings.dead_letter_days * DAY
         old = session.rows("SELECT letter FROM dead_letters WHERE received_at < ?", (limit,))
         remove_dead_letters(session, [row[0] for row in old])
     store.people.forget()
     if isinstance(store.database, SQLite):
         store.database.fold_log()
     return Purged(events, len(old))
+
+
+def list_erased(store: CustomerStore) -> dict[int, str]:
+    """Return the customer ids that may still stand in files, by the number of their erasure."""
+    return dict(list_unfinished(store.session))
+
+
+def finish_purge(
+    store: CustomerStore, erasures: Sequence[int], now: datetime, models: Sequence[str]
+) -> None:
+    """Note that the files are clean of some people; then even their ids are forgotten."""
+    with store.write() as session:
+        finish_erasures(session, erasures, to_microseconds_of(now), models)
 
 
 def _remove_events(session: Session, before: int) -> int:

@@ -1,0 +1,1 @@
+"""Erasing people from the files of a workspace: tables, datasets, decisions, models, MLflow."""
