@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from features.errors import AlmanacError
+from serving.customers import commands as customer_commands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -370,6 +371,35 @@ def report(
 
     page = write_report(_load(project), out)
     _terminal().say(f"wrote {page}")
+
+
+app.command("ingest", rich_help_panel=OPERATIONS)(customer_commands.ingest)
+app.command("dead-letters", rich_help_panel=OPERATIONS)(customer_commands.dead_letters)
+app.command("erase", rich_help_panel=OPERATIONS)(customer_commands.erase)
+app.add_typer(customer_commands.identity_app, name="identity", rich_help_panel=OPERATIONS)
+
+
+@app.command(rich_help_panel=OPERATIONS)
+def purge(project: ProjectFile = DEFAULT_PROJECT) -> None:
+    """Remove what is past its retention, and the erased from every file of the workspace."""
+    from serving.customers.purge import finish_purge, list_erased, purge_store
+    from serving.customers.store import CustomerStore
+    from training.erasure.workspace import erase_from_workspace
+
+    terminal, loaded, now = _terminal(), _load(project), datetime.now(UTC)
+    store = CustomerStore.open(loaded)
+    purged = purge_store(store, now)
+    terminal.say(f"removed {purged.events:,} events and {purged.dead_letters:,} dead letters")
+    erased = list_erased(store)
+    if erased:
+        report = erase_from_workspace(loaded, list(erased.values()), terminal, now=now)
+        models = [model.words for model in report.affected_models]
+        for line in (*models, *report.notes, *map(str, report.unread)):
+            terminal.say(line)
+        terminal.say(f"removed {report.rows:,} rows of {len(erased):,} people from files")
+        if report.is_complete:
+            finish_purge(store, list(erased), now, models)
+    store.close()
 
 
 @app.command(rich_help_panel=OPERATIONS)

@@ -152,6 +152,7 @@ def test_a_single_message_that_is_rejected_is_a_problem_that_says_where(service)
     assert answer.json()["errors"][0]["pointer"] == "#/properties/price"
 
 
+VIEW = b'{"messageId":"m","userId":"a","event":"Product Viewed","properties":'
 DEEP = b'{"messageId":"m","userId":"a","event":"x","properties":'
 
 
