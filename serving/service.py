@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 # Before the imports below read them: nothing may call home, and one request is one thread's work.
@@ -33,6 +34,8 @@ BACKSTOP_SECONDS = 1.0
 # `bentoml serve` asks whether it may call home before it imports this module, and remembers.
 usage_stats.do_not_track.cache_clear()
 
+# The thread that stores messages hands over to the one that answers within a millisecond.
+sys.setswitchinterval(0.001)
 configure_logs()
 log = logging.getLogger(LOGGER)
 project = load_project(Path(os.environ.get(PROJECT_VARIABLE, "almanac.toml")))

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 
 from features.customer.purchase_fold import summarise_purchases
@@ -108,9 +109,10 @@ class LiveAnswers:
         """
         parts = self._sort(query.customers)
         answers: list[CustomerSendTimes | None] = [None] * len(query.customers)
-        asked = replace(query, customers=list(parts.published.values()))
-        for place, answer in zip(parts.published, self.predictor.answer(asked), strict=True):
-            answers[place] = answer
+        if parts.published:
+            asked = replace(query, customers=list(parts.published.values()))
+            for place, answer in zip(parts.published, self.predictor.answer(asked), strict=True):
+                answers[place] = answer
         if parts.live:
             own = self.answer_rows(query, list(parts.live.values()), now)
             for place, answer in zip(parts.live, own, strict=True):
@@ -172,9 +174,8 @@ class LiveAnswers:
     def _answer_people(
         self, query: SendTimeQuery, people: Sequence[Person], ids: Sequence[str], as_of: datetime
     ) -> list[CustomerSendTimes]:
-        frame = pd.DataFrame([make_row(person, as_of) for person in people])
         profiles = Profiles.from_frame(
-            frame.astype(dict.fromkeys(self.live.numbers, "float64")),
+            tabulate([make_row(person, as_of) for person in people], self.live.numbers),
             as_of,
             self.predictor.profiles.default,
         )
@@ -216,6 +217,22 @@ def predict_value(
         ]
     )
     return [dict(row) for row in value.predict(table).to_dict("records")]
+
+
+def tabulate(rows: Sequence[dict[str, Any]], numbers: Sequence[str]) -> pd.DataFrame:
+    """Return rows as a table; `numbers` are put down as one block, as each column costs its time.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        From `make_row`.
+    numbers : sequence of str
+        Features that are numbers; None is NaN.
+    """
+    block = np.array([[row[name] for name in numbers] for row in rows], dtype=np.float64)
+    others = [name for name in rows[0] if name not in set(numbers)]
+    texts = pd.DataFrame({name: [row[name] for row in rows] for name in others})
+    return pd.concat([texts, pd.DataFrame(block, columns=list(numbers))], axis=1)
 
 
 def make_row(person: Person, as_of: datetime) -> dict[str, Any]:
