@@ -97,6 +97,8 @@ def test_an_order_and_its_lines(event):
         ({"total": 5, "shipping": 6}, 0.0),
         ({"revenue": 5, "discount": 6}, 0.0),
         ({"subtotal": 0, "revenue": 5}, 0.0),
+        ({"subtotal": -3.5, "revenue": 5}, -3.5),
+        ({"products": [{"subtotal": 4}, {"price": 2, "quantity": 3}]}, 10.0),
     ],
 )
 def test_what_an_order_is_worth(properties, worth):
@@ -170,7 +172,7 @@ def test_of_which_order(event):
         ("products/0/coupon", {"products": [{"coupon": "x" * 256}]}),
         ("products/0", {"products": ["p1"]}),
         ("products", {"products": {"0": {}}}),
-        ("subtotal", {"subtotal": -1}),
+        ("subtotal", {"subtotal": "some"}),
         ("total", {"total": "27.50"}),
         ("currency", {"currency": "EURO"}),
         ("affiliation", {"affiliation": "x" * 256}),

@@ -3,15 +3,16 @@
 What an order is worth is what is paid for goods: after discounts, without shipping and tax. Of
 what a message states, in this order:
 
-1. `subtotal`: just that, as Segment defines it;
-2. the lines, if each has a price: price × quantity, less `discount`;
+1. `subtotal`: just that, as Segment defines it; below 0 where more was brought back than bought;
+2. the lines, if each has a price or a `subtotal` of its own: price × quantity, less `discount`;
 3. `total`, less `shipping` and `tax`;
 4. `revenue`, else `value`, less `discount`.
 
 `revenue` comes last because it may or may not be after discounts: Segment's own example of "Order
 Completed" has it before, and for other events it is not said. `discount` is the whole of what was
-taken off, that of single lines included, so it is not taken off twice. An order is worth at least
-0: a coupon of more than the goods pays for the goods.
+taken off, that of single lines included, so it is not taken off twice. What is worked out is at
+least 0: a coupon of more than the goods pays for the goods. `quantity` of an order, and `subtotal`
+of a line, are ours: who counts pieces otherwise, or has no single prices, may say so.
 
 What is sent back is `total` less `shipping` and `tax`, else `revenue`, else `value`, else the
 lines; all of the order where none of these is stated.
@@ -63,7 +64,9 @@ def read_order(stated: Order, scene: Scene) -> tuple[tuple[EventRow, ...], Order
     order_id = own_id or scene.message_id
     products = stated.products or []
     coupon = read_text(stated.coupon, "coupon") or read_text(stated.promotion_id, "promotion_id")
-    pieces = sum(_pieces(product) for product in products) if products else None
+    pieces = stated.quantity
+    if pieces is None and products:
+        pieces = sum(_pieces(product) for product in products)
     order = EventRow(
         scene.message_id, scene.at, scene.channel, EventType.ORDER, region, None, order_id,
         coupon, None, pieces, _find_worth(stated), currency, scene.time_zone,
@@ -157,6 +160,8 @@ def _sum_lines(products: list[Product] | None) -> float | None:
 
 
 def _find_line(product: Product) -> float | None:
+    if product.subtotal is not None:
+        return product.subtotal
     if product.price is None:
         return None
     return max(product.price * _pieces(product) - (product.discount or 0.0), 0.0)

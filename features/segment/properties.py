@@ -55,13 +55,14 @@ class Commerce(Plain, gc=False):
 
 
 class Product(msgspec.Struct, gc=False):
-    """One line of an order; `discount` is of the whole line."""
+    """One line of an order; `discount` is of the whole line, `subtotal` what is paid for it."""
 
     product_id: Text = None
     sku: Text = None
     quantity: Number = None
     price: Number = None
     discount: Number = None
+    subtotal: Signed = None
     coupon: Text = None
 
 
@@ -73,7 +74,8 @@ class Order(Plain, gc=False):
     coupon: Text = None
     promotion_id: Text = None
     currency: Text = None
-    subtotal: Number = None
+    quantity: Number = None
+    subtotal: Signed = None
     total: Number = None
     revenue: Number = None
     value: Number = None

@@ -110,6 +110,8 @@ def _find_value(shown: Change | None, changes: Sequence[Change]) -> float | None
     if shown is None or shown.amount is None:
         return None
     refunds = [c.amount for c in changes if c.kind == REFUND]
+    if not refunds:
+        return shown.amount
     if any(amount is None for amount in refunds):
         return 0.0
     return max(shown.amount - sum(amount for amount in refunds if amount is not None), 0.0)
