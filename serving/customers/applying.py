@@ -67,6 +67,8 @@ class Received(NamedTuple):
     message: Message | Rejected
     received_at: int
     source: str
+    hashes: Sequence[int] | None = None
+    """Of its rows, from `hash_rows`, where another process worked them out."""
 
 
 class Outcome(NamedTuple):
@@ -130,7 +132,8 @@ class Applier:
         self._seq = self._first = counters.get(EVENTS, 0)
         self._has_tombstones = bool(session.rows("SELECT 1 FROM tombstones LIMIT 1"))
         keyed = [
-            _key_rows(item.message) if isinstance(item.message, Message) else [] for item in items
+            _key_rows(item.message, item.hashes) if isinstance(item.message, Message) else []
+            for item in items
         ]
         keys = [] if assume_new else [key for rows in keyed for key, _ in rows]
         self._seen = _find_seen(session, keys)
@@ -302,13 +305,22 @@ def _list_identifiers(item: Received) -> tuple[Identifier, ...]:
     return item.message.identifiers if isinstance(item.message, Message) else ()
 
 
-def _key_rows(message: Message) -> list[tuple[int, EventRow]]:
-    """Return the rows of a message by the hash of their id; the first has the message's own.
+def hash_rows(message: Message) -> list[int]:
+    """Return the hashes of the ids of a message's rows."""
+    return [hash_id(row.event_id) for row in _list_rows(message)]
 
-    A message without rows gets one that is hidden, so that its id is kept all the same.
-    """
-    rows = message.rows or (EventRow(message.message_id, message.occurred_at, None, message.type),)
-    return [(hash_id(row.event_id), row) for row in rows]
+
+def _list_rows(message: Message) -> tuple[EventRow, ...]:
+    """Return the rows of a message; one without gets a row that is hidden, to keep its id."""
+    if message.rows:
+        return message.rows
+    return (EventRow(message.message_id, message.occurred_at, None, message.type),)
+
+
+def _key_rows(message: Message, hashes: Sequence[int] | None) -> list[tuple[int, EventRow]]:
+    """Return the rows of a message by the hash of their id; the first has the message's own."""
+    known = hash_rows(message) if hashes is None else hashes
+    return list(zip(known, _list_rows(message), strict=True))
 
 
 def _is_same(before: EventRow, now: EventRow) -> bool:

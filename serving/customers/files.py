@@ -26,7 +26,7 @@ from features.progress import Progress
 from features.segment.envelope import Envelope
 from features.segment.messages import Message, Rejected
 from features.segment.reader import MessageReader
-from serving.customers.applying import Outcome, Received
+from serving.customers.applying import Outcome, Received, hash_rows
 from serving.customers.database import Session
 from serving.customers.settings import CustomersSettings
 from serving.customers.store import CustomerStore
@@ -42,6 +42,7 @@ class _Read(msgspec.Struct, array_like=True, gc=False):
     """A chunk as the reading process returns it: each line's message, or why it is none."""
 
     messages: list[Message | None]
+    hashes: list[list[int]]
     rejected: dict[int, Rejected]
 
 
@@ -205,9 +206,12 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _as_received(chunk: _Chunk, read: _Read, received_at: int, source: str) -> list[Received]:
+    told = zip(chunk.lines, read.messages, read.hashes, strict=True)
     return [
-        Received(line, read.rejected[place] if message is None else message, received_at, source)
-        for place, (line, message) in enumerate(zip(chunk.lines, read.messages, strict=True))
+        Received(line, message, received_at, source, hashes)
+        if message is not None
+        else Received(line, read.rejected[place], received_at, source)
+        for place, (line, message, hashes) in enumerate(told)
     ]
 
 
@@ -235,12 +239,15 @@ def _read_lines(lines: list[bytes], received_at: int) -> bytes:
     if _reader is None:
         raise SourceError("the reading process was not prepared")
     messages: list[Message | None] = []
+    hashes: list[list[int]] = []
     rejected: dict[int, Rejected] = {}
     for place, line in enumerate(lines):
         found = _reader.read(line, received_at, _FILE)
         if isinstance(found, Rejected):
             rejected[place] = found
             messages.append(None)
+            hashes.append([])
         else:
             messages.append(found)
-    return msgspec.msgpack.encode(_Read(messages, rejected))
+            hashes.append(hash_rows(found))
+    return msgspec.msgpack.encode(_Read(messages, hashes, rejected))
