@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click import Group
 from typer.main import get_command
 
 import almanac
 from features.door.tables import build_tables
 from features.progress import Silent
 from features.project import load_project
+from features.segment.reasons import Reason
 from serving.campaigns.settings import CampaignSettings
+from serving.customers.settings import CustomersSettings
 from training.config import DemandSettings, PromotionSettings, StockSettings
 
 README = Path(__file__).parents[1] / "README.md"
@@ -45,6 +48,10 @@ def test_the_project_file_loads_and_builds(tmp_path):
     kept = project.section("campaign", CampaignSettings)
     written = {"hourly_capacity", "message_cost"}
     assert kept.model_dump(exclude=written) == campaign.model_dump(exclude=written)
+    customers, known = project.section("customers", CustomersSettings), CustomersSettings()
+    assert customers.identity.blocked
+    assert customers.model_dump(exclude={"identity"}) == known.model_dump(exclude={"identity"})
+    assert customers.identity.rules().clean("phone", "+49 30 123456") is None
     built = build_tables(project, Silent())
     sales = pd.read_parquet(built["sales"].path)
     assert sales["units"].fillna(-9).tolist() == [4, 0, -9]
@@ -67,13 +74,18 @@ def test_commands_and_options_are_there():
     names = {name for name, _ in shown}
     assert {"why", "what-if", "stock", "forecast", "serve", "plan-campaign"} <= names
     for name, rest in shown:
-        options = {word for option in commands[name].params for word in option.opts}
+        command = commands[name]
+        if isinstance(command, Group):
+            command = command.commands[rest.split()[0]]
+        options = {word for option in command.params for word in option.opts}
         assert set(re.findall(r"--[\w-]+", rest.partition("#")[0])) <= options, name
 
 
 def test_answers_are_json_and_reasons_sum_to_the_mean():
     answers = [json.loads(block) for block in find_blocks("json")]
-    assert len(answers) == 6
+    assert len(answers) == 7
+    (rejected,) = answers.pop(0)["rejected"]
+    assert rejected["reason"] in set(Reason)
     slot = answers[0]["customers"][0]["slots"][0]
     assert slot["low"] <= slot["probability"] <= slot["high"]
     row = answers[1]["forecasts"][0]

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
+import anyio.to_thread
 import msgspec
+from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +22,7 @@ from serving.customers.export import export_rows
 from serving.customers.live import LiveProfiles, Row
 from serving.customers.person import to_microseconds_of
 from serving.customers.settings import CustomersSettings
+from serving.customers.store import CustomerStore, UnknownCustomer
 from serving.customers.view import CustomerView
 from serving.customers.writer import Writer
 from serving.problems import Kind, Problem
@@ -35,6 +38,7 @@ class CustomerEndpoints:
     ----------
     view : CustomerView
     live : LiveProfiles
+        Read by one thread at a time.
     writer : Writer
     settings : CustomersSettings
     clock : callable
@@ -51,6 +55,7 @@ class CustomerEndpoints:
     ) -> None:
         self.view, self.live, self.writer = view, live, writer
         self.settings, self.clock = settings, clock
+        self._one = CapacityLimiter(1)
 
     async def serve(self, request: Request) -> Response:
         """Tell of a customer, or forget them, as the method says."""
@@ -60,43 +65,61 @@ class CustomerEndpoints:
 
     async def profile(self, request: Request) -> Response:
         """Tell who a customer is and what is known of them now."""
-        row = self._find(request)
-        return respond(msgspec.json.encode(self._tell(row)))
+        return respond(await self._in_thread(request, self._tell))
 
     async def export(self, request: Request) -> Response:
         """Tell everything that is kept of a customer, as they may ask for."""
-        row = self._find(request)
-        content = {"customer": self._tell(row), **export_rows(self.live, row)}
         return respond(
-            msgspec.json.encode(content),
+            await self._in_thread(request, self._tell_all),
             headers={"Content-Disposition": 'attachment; filename="customer.json"'},
         )
 
     async def erase(self, request: Request) -> Response:
         """Forget a customer for ever; what is in files is removed by `almanac purge`."""
-        row = self._find(request)
-        at = to_microseconds_of(self.clock())
+        name, at = self._check(request), to_microseconds_of(self.clock())
+
+        def forget(store: CustomerStore) -> Erased:
+            return store.erase(store.find(name), at)
+
         try:
-            erased: Any = await asyncio.wrap_future(
-                self.writer.call(lambda store: store.erase(row.root, at))
-            )
+            erased: Any = await asyncio.wrap_future(self.writer.call(forget))
+        except UnknownCustomer:
+            raise Problem(Kind.UNKNOWN_CUSTOMER, _NOBODY) from None
         except StoreUnavailable as error:
-            text = f"{str(error)[0].upper()}{str(error)[1:]}."
-            raise Problem(Kind.NOT_STORED, text, headers={"Retry-After": "1"}) from None
+            raise _refuse(error) from None
         return respond(msgspec.json.encode(_tell_erased(erased)))
+
+    async def _in_thread(self, request: Request, tell: Callable[[Row], dict[str, Any]]) -> bytes:
+        """Look a customer up beside the event loop, which goes on answering others."""
+        name = self._check(request)
+
+        def look_up() -> bytes:
+            found = self.live.find([name])
+            if name not in found:
+                raise Problem(Kind.UNKNOWN_CUSTOMER, _NOBODY)
+            return msgspec.json.encode(tell(found[name]))
+
+        try:
+            return await anyio.to_thread.run_sync(look_up, limiter=self._one)
+        except StoreUnavailable as error:
+            raise _refuse(error) from None
 
     def _tell(self, row: Row) -> dict[str, Any]:
         return self.view.tell(row, self.clock())
 
-    def _find(self, request: Request) -> Row:
+    def _tell_all(self, row: Row) -> dict[str, Any]:
+        return {"customer": self._tell(row), **export_rows(self.live, row)}
+
+    def _check(self, request: Request) -> str:
         check_no_query(request)
         choose_media_type(request.headers.get("accept", ""), (JSON,))
         check_key(request, self.settings)
-        name = unquote(request.path_params["customer"])
-        found = self.live.find([name])
-        if name not in found:
-            raise Problem(Kind.UNKNOWN_CUSTOMER, _NOBODY)
-        return found[name]
+        return unquote(request.path_params["customer"])
+
+
+def _refuse(error: StoreUnavailable) -> Problem:
+    text = f"{str(error)[0].upper()}{str(error)[1:]}."
+    return Problem(Kind.NOT_STORED, text, headers={"Retry-After": "1"})
 
 
 def _tell_erased(erased: Erased) -> dict[str, Any]:

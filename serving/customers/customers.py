@@ -43,6 +43,8 @@ class Customers:
         For the event loop.
     batch : LiveProfiles
         For the one thread that answers large requests.
+    desk : LiveProfiles
+        For the one thread that tells of single customers.
     inline_answers, batch_answers : LiveAnswers or None
         None where no send-time model is published.
     view : CustomerView
@@ -53,6 +55,7 @@ class Customers:
     writer: Writer
     inline: LiveProfiles
     batch: LiveProfiles
+    desk: LiveProfiles
     inline_answers: LiveAnswers | None
     batch_answers: LiveAnswers | None
     view: CustomerView
@@ -60,8 +63,8 @@ class Customers:
     def close(self) -> None:
         """Store what was taken, then close every session."""
         self.writer.stop()
-        self.inline.close()
-        self.batch.close()
+        for live in (self.inline, self.batch, self.desk):
+            live.close()
 
 
 def open_customers(project: Project, champions: Champions) -> Customers:
@@ -89,10 +92,10 @@ def open_customers(project: Project, champions: Champions) -> Customers:
             is_source=is_source(project),
         )
 
-    inline, batch = read(), read()
+    inline, batch, desk = read(), read(), read()
     answers = [
         None if promotion is None else _make_answers(promotion.model, live, parts)
-        for live in (inline, batch)
+        for live in (inline, batch, desk)
     ]
     version = "" if promotion is None else promotion.version
     return Customers(
@@ -101,9 +104,10 @@ def open_customers(project: Project, champions: Champions) -> Customers:
         Writer(store, settings.max_waiting),
         inline,
         batch,
+        desk,
         answers[0],
         answers[1],
-        CustomerView(inline, answers[0], version, load_offers(project)),
+        CustomerView(desk, answers[2], version, load_offers(project)),
     )
 
 

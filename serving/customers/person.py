@@ -24,6 +24,8 @@ from serving.customers.tables import ROW_COLUMNS
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times are naive UTC throughout
 _MESSAGES = (EventType.TOUCH, EventType.OPEN, EventType.CLICK)
+_NO_ACT = (*_MESSAGES, EventType.ITEM, EventType.REDEMPTION)
+"""What a customer did not do by themselves, or did beside an order that is told, too."""
 _MOMENTS = {
     EventType.TOUCH: Touches.SENT_AT,
     EventType.OPEN: Touches.OPENED_AT,
@@ -185,7 +187,7 @@ class Person:
     def _note(self, event: dict[str, Any]) -> None:
         """Note what the profile tells beside the features."""
         channel, at, kind = event[Events.CHANNEL], event[Events.OCCURRED_AT], event[Events.TYPE]
-        if channel is not None and kind not in (*_MESSAGES, EventType.ITEM):
+        if channel is not None and kind not in _NO_ACT:
             self.last_seen[channel] = max(at, self.last_seen.get(channel, at))
             self.events[channel] += 1
         if kind == EventType.ORDER:

@@ -33,7 +33,7 @@ def make_customer_routes(
         customers.writer, customers.reader, customers.settings, metrics, clock
     )
     one = CustomerEndpoints(
-        customers.view, customers.inline, customers.writer, customers.settings, clock
+        customers.view, customers.desk, customers.writer, customers.settings, clock
     )
     return [
         *(Route(f"/v1/{name}", collect.one, methods=["POST"]) for name in PATHS),
