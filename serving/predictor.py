@@ -13,9 +13,10 @@ from models.demand.scenario_files import Scenarios
 from serving.champions import Champion, Champions, load_champions
 from serving.customers.answers import LiveAnswer, LiveAnswers
 from serving.customers.customers import Customers
+from serving.customers.database import StoreUnavailable
 from serving.forecasts import ForecastTable
 from serving.planning import Planning
-from serving.send_times import CustomerSendTimes, SendTimeQuery
+from serving.send_times import CustomerSendTimes, SendTimePredictor, SendTimeQuery
 
 
 class SendTimes(msgspec.Struct, frozen=True):
@@ -69,7 +70,7 @@ class Predictor:
         if live is None or now is None:
             answered = LiveAnswer(champion.model.answer(query), is_degraded=False)
         else:
-            answered = live.answer(query, now)
+            answered = _answer_live(champion.model, live, query, now)
         return SendTimes(
             model_version=champion.version,
             profiles_as_of=champion.model.profiles.as_of,
@@ -125,3 +126,14 @@ class Predictor:
         if champion is None:
             raise NotTrained("no demand model is loaded; /readyz says why")
         return champion
+
+
+def _answer_live(
+    model: SendTimePredictor, live: LiveAnswers, query: SendTimeQuery, now: datetime
+) -> LiveAnswer:
+    """Answer from live profiles; as anybody would be where the store does not tell who agreed."""
+    try:
+        return live.answer(query, now)
+    except StoreUnavailable:
+        nobody = model.over_nobody(model.profiles.default)
+        return LiveAnswer(nobody.answer(query), is_degraded=True)

@@ -21,6 +21,7 @@ from serving.api import build_api
 from serving.contract import ProblemDocument
 from serving.customers import contract
 from serving.customers.customers import open_customers
+from serving.customers.database import StoreUnavailable
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
 from tests.conftest import write_profiles
@@ -422,6 +423,25 @@ def test_a_published_customer_who_is_erased_is_nobody_at_once(service):
     answer = service.send_time("c7")
     assert answer["is_known"] is False
     assert answer["probabilities"] == stranger["probabilities"]
+
+
+def test_a_store_that_does_not_answer_makes_nobody_of_everybody(service, monkeypatch):
+    stranger = service.send_time("stranger")
+
+    def refuse(*_):
+        raise StoreUnavailable("the store of customers: disk I/O error; nothing was changed")
+
+    monkeypatch.setattr(service.customers.inline, "find", refuse)
+    monkeypatch.setattr(service.customers.desk, "find", refuse)
+    monkeypatch.setattr(service.customers.writer.store, "apply", refuse)
+    asked = {"customers": ["c7"], "all_slots": True, "quiet_hours": None}
+    answer = service.post("/v1/send-times", asked).json()
+    assert answer["degraded"] is True
+    assert answer["customers"][0]["is_known"] is False
+    assert answer["customers"][0]["probabilities"] == stranger["probabilities"]
+    for refused in (service.track("m1"), service.call("GET", "/v1/customers/c7")):
+        assert refused.status_code == 503
+        assert problem_of(refused).type == "urn:almanac:problem:not-stored"
 
 
 def test_a_delete_message_erases(service):

@@ -93,6 +93,25 @@ def test_answers_come_over_the_port(client):
     assert contract.Readiness.model_validate_json(client.get("/readyz").content).is_ready
 
 
+def test_what_one_worker_stores_every_worker_tells_at_once(client, settings):
+    def call(method, path, **options):  # new connections, so that both workers are met
+        answer = httpx.request(method, f"{address(settings)}{path}", timeout=10.0, **options)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    for place in range(12):
+        order = {"order_id": f"o{place}", "revenue": 1.0}
+        told = {"messageId": f"m{place}", "userId": "ann", "event": "Order Completed"}
+        call("POST", "/v1/track", json={**told, "properties": order})
+        # without a consent nothing but who they are is told; the export tells all
+        export = call("GET", "/v1/customers/ann/export")
+        assert len(export["events"]) == place + 1
+    call("DELETE", "/v1/customers/ann")
+    for _ in range(6):
+        answer = httpx.get(f"{address(settings)}/v1/customers/ann")
+        assert answer.status_code == 404
+
+
 def test_bentomls_own_addresses_are_not_answered(client):
     for path in ("/healthz", "/schema.json", "/docs.json", "/static_content/x", "/nothing"):
         response = client.get(path)
