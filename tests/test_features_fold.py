@@ -1,4 +1,5 @@
 import json
+import random
 from datetime import datetime, timedelta
 
 import pytest
@@ -178,3 +179,37 @@ def test_a_state_stays_small():
         for i in range(2500)
     ]
     assert len(fold.to_json(fold_all(fold, rows))) < 60_000
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_events_at_once_make_the_state_that_one_by_one_they_make(seed):
+    rng = random.Random(seed)
+    fold, start = Fold(customer_features(20.0)), at("2023-01-01")
+    events = [
+        event(
+            (start + timedelta(minutes=rng.randrange(800_000))).isoformat(),
+            f"e{n}",
+            type=rng.choice(["order", "item", "page_view", "touch", "open", "redemption"]),
+            channel=rng.choice(["web", "app", "store", None]),
+            value=rng.choice([None, rng.random() * 100]),
+            quantity=rng.choice([None, 1.0, 3.0]),
+            category_id=rng.choice([None, "c1", "c2"]),
+        )
+        for n in range(rng.randrange(1, 120))
+    ]
+    as_of = at("2024-08-01")
+    one_by_one = fold.read(fold_all(fold, events), as_of)
+    cut = rng.randrange(len(events))
+    halves = fold.merge(fold.collect(events[:cut]), fold.collect(events[cut:]))
+    for state in (fold.collect(events), halves):
+        assert state.newest == fold_all(fold, events).newest
+        for column, value in fold.read(state, as_of).items():
+            expected = one_by_one[column]
+            if isinstance(value, list):
+                value, expected = (
+                    {next(iter(pair.values())): pair["weight"] for pair in pairs}
+                    for pairs in (value, expected)
+                )
+            told = expected if expected is None else pytest.approx(expected, rel=1e-9)
+            assert value == told, column
+    assert fold.collect([]) == fold.zero()

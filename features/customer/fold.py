@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -100,6 +100,15 @@ class Fold:
             for (statistic, part), value in zip(self._parts.items(), state.parts, strict=True)
         )
         return State(at if state.newest is None else max(at, state.newest), parts)
+
+    def collect(self, events: Sequence[Event]) -> State:
+        """Return the state of many events at once, as adding them one by one would make it."""
+        timed = [(to_microseconds(event[Activity.OCCURRED_AT]), event) for event in events]
+        parts = tuple(
+            part.collect([one for one in timed if statistic.where.holds(one[1])])
+            for statistic, part in self._parts.items()
+        )
+        return State(max((at for at, _ in timed), default=None), parts)
 
     def merge(self, state: State, other: State) -> State:
         """Return the state of the events of both, which must not share any."""

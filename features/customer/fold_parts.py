@@ -7,7 +7,7 @@ Times are whole microseconds since 1970 in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias
@@ -40,6 +40,10 @@ class Part(Protocol):
         """Return `value` with one more event, which the statistic's condition lets through."""
         ...
 
+    def collect(self, events: Sequence[tuple[int, Event]]) -> Any:
+        """Return the value of many events, each with its time, which the condition lets through."""
+        ...
+
     def merge(self, value: Any, other: Any) -> Any:
         """Return the value of the events of both."""
         ...
@@ -64,6 +68,10 @@ class MomentPart:
         if value is None:
             return at
         return min(value, at) if self.moment.is_first else max(value, at)
+
+    def collect(self, events: Sequence[tuple[int, Event]]) -> int | None:  # noqa: D102
+        times = [at for at, _ in events]
+        return min(times, default=None) if self.moment.is_first else max(times, default=None)
 
     def merge(self, value: int | None, other: int | None) -> int | None:  # noqa: D102
         return value if other is None else self.add(value, other, {})
@@ -91,12 +99,17 @@ class TotalPart:
     zero: Totals = Totals()
 
     def add(self, value: Totals, at: int, event: Event) -> Totals:  # noqa: D102
-        column = self.total.column
-        cell = 1.0 if column is None else event.get(column)
-        if cell is None:
-            return value
-        amount = float(cell) if self.total.is_sum else 1.0
-        return self.merge(value, Totals(amount, {at // DAY: amount}))
+        return self.merge(value, self.collect([(at, event)]))
+
+    def collect(self, events: Sequence[tuple[int, Event]]) -> Totals:  # noqa: D102
+        column, ever, days = self.total.column, 0.0, dict[int, float]()
+        for at, event in events:
+            cell = 1.0 if column is None else event.get(column)
+            if cell is not None:
+                amount = float(cell) if self.total.is_sum else 1.0
+                ever += amount
+                days[at // DAY] = days.get(at // DAY, 0.0) + amount
+        return self.merge(Totals(ever, days), Totals())
 
     def merge(self, value: Totals, other: Totals) -> Totals:  # noqa: D102
         days = dict(value.days)
@@ -126,6 +139,15 @@ class LatestPart:
         cell = event.get(self.latest.column)
         return value if cell is None else self.merge(value, (at, event[Activity.EVENT_ID], cell))
 
+    def collect(self, events: Sequence[tuple[int, Event]]) -> Last | None:  # noqa: D102
+        column = self.latest.column
+        filled = (
+            (at, event[Activity.EVENT_ID], event[column])
+            for at, event in events
+            if event.get(column) is not None
+        )
+        return max(filled, default=None)
+
     def merge(self, value: Last | None, other: Last | None) -> Last | None:  # noqa: D102
         return max(filter(None, (value, other)), default=None)
 
@@ -154,6 +176,16 @@ class WeightsPart:
     def add(self, value: Decayed, at: int, event: Event) -> Decayed:  # noqa: D102
         key = event.get(self.statistic.key)
         return value if key is None else self.merge(value, Decayed(at, {key: 1.0}))
+
+    def collect(self, events: Sequence[tuple[int, Event]]) -> Decayed:  # noqa: D102
+        key, half_life = self.statistic.key, self.statistic.half_life_days
+        filled = [(at, event[key]) for at, event in events if event.get(key) is not None]
+        newest = max((at for at, _ in filled), default=None)
+        weights: dict[Key, float] = {}
+        for at, cell in filled:
+            left = 2.0 ** (-(((newest or 0) - at) / DAY) / half_life)
+            weights[cell] = weights.get(cell, 0.0) + left
+        return Decayed(newest, weights)
 
     def merge(self, value: Decayed, other: Decayed) -> Decayed:  # noqa: D102
         if value.at is None or other.at is None:

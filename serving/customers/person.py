@@ -109,7 +109,6 @@ class Person:
         self._visits: Counter[str] = Counter()
         self._messages: dict[str, _Message] = {}
         self._ahead: list[dict[str, Any]] = []
-        self._kept: list[dict[str, Any]] = []
         self._zone = self._find_zone()
         self._newest: int | None = None
 
@@ -153,9 +152,11 @@ class Person:
         self._zone = self._find_zone()
         if not is_first and self._zone.time_zone != had_zone:
             return True
+        enriched = [self._enrich(event) for event in due if not self._is_message(event)]
         for event in due:
-            self._add_event(event)
-        if any(event[Events.MESSAGE_ID] and event[Events.TYPE] in _MESSAGES for event in due):
+            self._note(event)
+        self._state = self.fold.merge(self._state, self.fold.collect(enriched))
+        if len(enriched) < len(due):
             self._fold_messages()
         return False
 
@@ -166,7 +167,7 @@ class Person:
     def _learn_place(self, event: dict[str, Any]) -> None:
         """Note the device's zone and the region of an event, before slots are told in a zone."""
         zone = event[Events.DEVICE_TIME_ZONE]
-        if event[Events.TYPE] in _MESSAGES and event[Events.MESSAGE_ID]:
+        if self._is_message(event):
             return
         if zone is not None:
             seen = (event[Events.OCCURRED_AT], event[Events.EVENT_ID], zone)
@@ -174,20 +175,17 @@ class Person:
         if event[Events.REGION_ID] is not None:
             self._visits[event[Events.REGION_ID]] += 1
 
-    def _add_event(self, event: dict[str, Any]) -> None:
-        at = event[Events.OCCURRED_AT]
-        self._newest = at if self._newest is None else max(at, self._newest)
-        kind = event[Events.TYPE]
-        if kind in _MESSAGES and event[Events.MESSAGE_ID]:
-            self._messages.setdefault(event[Events.MESSAGE_ID], _Message()).rows.append(event)
-            return
-        self._note(event)
-        self._state = self.fold.add(self._state, self._enrich(event))
+    def _is_message(self, event: dict[str, Any]) -> bool:
+        """Say whether an event is of a message of ours, whose events are told together."""
+        return bool(event[Events.MESSAGE_ID]) and event[Events.TYPE] in _MESSAGES
 
     def _note(self, event: dict[str, Any]) -> None:
-        """Note what the profile tells beside the features."""
+        """Note what is kept of an event beside the features."""
         channel, at, kind = event[Events.CHANNEL], event[Events.OCCURRED_AT], event[Events.TYPE]
-        if channel is not None and kind not in _NO_ACT:
+        self._newest = at if self._newest is None else max(at, self._newest)
+        if self._is_message(event):
+            self._messages.setdefault(event[Events.MESSAGE_ID], _Message()).rows.append(event)
+        elif channel is not None and kind not in _NO_ACT:
             self.last_seen[channel] = max(at, self.last_seen.get(channel, at))
             self.events[channel] += 1
         if kind == EventType.ORDER:
@@ -200,11 +198,13 @@ class Person:
 
     def _fold_messages(self) -> None:
         """Fold the messages anew: an earlier open takes the place of a later one."""
-        state = self.fold.zero()
-        for message_id, message in self._messages.items():
-            for event in self._tell_message(message_id, message):
-                state = self.fold.add(state, event)
-        self._of_messages = state
+        self._of_messages = self.fold.collect(
+            [
+                event
+                for message_id, message in self._messages.items()
+                for event in self._tell_message(message_id, message)
+            ]
+        )
 
     def _tell_message(self, message_id: str, message: _Message) -> list[dict[str, Any]]:
         """Return the events of one message: what `touches` would make of it, else its own rows."""
