@@ -45,6 +45,13 @@ class Kind(StrEnum):
     promotion = "promotion"
 
 
+class Report(StrEnum):
+    """What a page is about."""
+
+    training = "training"
+    omnichannel = "omnichannel"
+
+
 class Switch(StrEnum):
     """On or off."""
 
@@ -363,14 +370,24 @@ def plan_campaign(
 
 @app.command(rich_help_panel=DATA_SCIENCE)
 def report(
-    out: Annotated[Path, typer.Option(help="Folder for report.html.")],
+    out: Annotated[Path, typer.Option(help="Folder for the page.")],
+    about: Annotated[
+        Report, typer.Argument(help="training: what was found; omnichannel: customers' journeys.")
+    ] = Report.training,
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
-    """Write what the last training found as one HTML page with plots."""
-    from training.report import write_report
+    """Write one HTML page with plots: of the last training, or of customers across channels."""
+    terminal, loaded = _terminal(), _load(project)
+    if about is Report.omnichannel:
+        from training.omnichannel.page import write_omnichannel_report
 
-    page = write_report(_load(project), out)
-    _terminal().say(f"wrote {page}")
+        _build_tables(loaded, terminal, ["events"])
+        page = write_omnichannel_report(loaded, out)
+    else:
+        from training.report import write_report
+
+        page = write_report(loaded, out)
+    terminal.say(f"wrote {page}")
 
 
 app.command("ingest", rich_help_panel=OPERATIONS)(customer_commands.ingest)

@@ -28,6 +28,9 @@ def show_requests(project: Project) -> str:
     body = json.dumps({"customers": [str(customer), "never-seen"], "channels": ["email"]})
     scenario = json.dumps({"region": str(region), "product": str(product), "promotion": False})
     query = urlencode({"region": region, "product": product, "limit": 7})
+    bought = {"order_id": "till-1", "revenue": 12.5, "store_id": str(region)}
+    told = {"messageId": "till-1", "userId": "new-customer", "event": "Order Completed"}
+    till = json.dumps({**told, "properties": bought})
     json_type = "-H 'content-type: application/json'"
     return (
         "When to write to a customer:\n"
@@ -40,5 +43,9 @@ def show_requests(project: Project) -> str:
         "What to hold of it, and what the region wants more of than others:\n"
         f"  curl -s '{at}/v1/stock-advice?{query}'\n"
         f"  curl -s '{at}/v1/assortment?{urlencode({'region': region, 'limit': 7})}'\n"
+        "A purchase at the till, as a customer-data platform tells it, and what is known then:\n"
+        f"  curl -s {at}/v1/track {json_type} -d '{till}'\n"
+        f"  curl -s {at}/v1/customers/new-customer\n"
+        f"The history of everybody else comes in by: almanac ingest --history -p {project.path}\n"
         f"The service:  {at}   (its contract: {at}/openapi.json)"
     )

@@ -173,3 +173,11 @@ def test_ordered_funnels_agree_with_a_plain_loop(rows):
     # nothing between is a harder demand: never further than with others between
     assert (strict["reached"] <= 3).all()
     assert len(strict) == len(ordered)
+
+
+def test_event_types_are_data_not_sql(engine, tmp_path):
+    rows = [("a", 0, "type's", "web"), ("a", 1, "type", "web")]
+    for order in ("ordered", "strict", "any"):
+        funnel = Funnel("f", ("type's", "type"), order)
+        attempts = build_attempts(engine, store(tmp_path, rows), funnel)
+        assert attempts["reached"].tolist() == [2]

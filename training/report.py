@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ from training.promotion.chapter import write_promotion_chapter
 from training.provenance import Provenance, read_provenance
 from training.recipes import RECIPES
 
-PAGE = "report.html"
+PAGE = TEMPLATE = "report.html"
+ABOUT = "what the last training found"
 _OUTCOMES = {
     "passed": "It passed every gate when it was promoted.",
     "refused": "It was refused as champion: a gate did not pass.",
@@ -61,11 +62,25 @@ def write_report(project: Project, out: Path) -> Path:
             f"nothing to report: no training of {project.settings.name} has left evidence in "
             f"{project.workspace.runs}; run `almanac train demand` or `almanac train promotion`"
         )
-    page = _load_template().render(name=project.settings.name, chapters=chapters)
-    out.mkdir(parents=True, exist_ok=True)
-    partial = out / f".{PAGE}.partial"
+    return write_page(out / PAGE, project.settings.name, ABOUT, chapters)
+
+
+def write_page(path: Path, name: str, about: str, chapters: Sequence[Chapter]) -> Path:
+    """Write chapters as one HTML file with their pictures inside, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if it is not there.
+    name, about : str
+        Of the project, and what the page is about: its heading.
+    chapters : sequence of Chapter
+    """
+    page = _load_template().render(name=name, about=about, chapters=chapters)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
     partial.write_text(page, encoding="utf-8")
-    return partial.replace(out / PAGE)
+    return partial.replace(path)
 
 
 def _write_chapter(project: Project, kind: str) -> Chapter:
@@ -141,7 +156,7 @@ def _load_template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["base64_png"] = _encode
-    return environment.get_template(PAGE)
+    return environment.get_template(TEMPLATE)
 
 
 def _encode(figure: Figure) -> str:

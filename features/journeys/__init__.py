@@ -1,0 +1,1 @@
+"""How customers move through events: funnels, journeys between channels, mixes of channels."""
