@@ -407,6 +407,11 @@ def purge(project: ProjectFile = DEFAULT_PROJECT) -> None:
     store = CustomerStore.open(loaded)
     purged = purge_store(store, now)
     terminal.say(f"removed {purged.events:,} events and {purged.dead_letters:,} dead letters")
+    if not purged.is_folded:
+        terminal.say(
+            "a service reads the store: what was erased is gone from it, but not yet overwritten "
+            "in its log; run purge again when no request is under way"
+        )
     erased = list_erased(store)
     if erased:
         report = erase_from_workspace(loaded, list(erased.values()), terminal, now=now)
@@ -414,7 +419,7 @@ def purge(project: ProjectFile = DEFAULT_PROJECT) -> None:
         for line in (*models, *report.notes, *map(str, report.unread)):
             terminal.say(line)
         terminal.say(f"removed {report.rows:,} rows of {len(erased):,} people from files")
-        if report.is_complete:
+        if report.is_complete and purged.is_folded:
             finish_purge(store, list(erased), now, models)
     store.close()
 

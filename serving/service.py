@@ -23,6 +23,7 @@ from features.project import load_project
 from serving.api import build_api
 from serving.customers.customers import Customers, open_customers
 from serving.customers.database import StoreUnavailable
+from serving.customers.settings import is_store_used
 from serving.logs import FIELDS, LOGGER, configure_logs
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
@@ -85,11 +86,18 @@ class Service:
 
 
 def _open_customers(predictor: Predictor) -> Customers | None:
-    """Open the live customers; without their store the published profiles still answer."""
+    """Open the live customers.
+
+    Without their store nobody knows who agreed and who was erased. So where there is one, a service
+    that cannot open it does not start; where there never was one, published profiles answer.
+    """
     try:
         return open_customers(project, predictor.champions)
-    except StoreUnavailable as error:
-        log.warning("customers", extra={FIELDS: {"state": "refused", "reason": str(error)}})
+    except (StoreUnavailable, OSError) as error:
+        if is_store_used(project):
+            raise
+        reason = str(error)
+        log.warning("customers", extra={FIELDS: {"state": "refused", "reason": reason}})
         return None
 
 

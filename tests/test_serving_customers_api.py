@@ -242,14 +242,14 @@ def test_clocks_that_are_wrong_are_corrected(service):
     assert abs(happened - (NOW - timedelta(minutes=1))) < timedelta(seconds=1)
 
 
-KEYED = FREE + f'[customers]\nwrite_keys = ["{hashlib.sha256(b"secret").hexdigest()}"]\n'
+SECRET, READER = (hashlib.sha256(key).hexdigest() for key in (b"secret", b"reader"))
+KEYED = f'[customers]\nwrite_keys = ["{SECRET}"]\nread_keys = ["{READER}"]\n'
 
 
 def test_without_a_key_that_is_known_nothing_is_taken_or_told(
     tmp_path, live_published, open_client
 ):
-    more = KEYED.split("[customers]\n")[1]
-    service = Service(tmp_path, live_published, open_client, "[customers]\n" + more + FREE)
+    service = Service(tmp_path, live_published, open_client, KEYED + FREE)
     told = {"messageId": "m1", "userId": "ann", "event": "X"}
     basic = {"authorization": "Basic " + base64.b64encode(b"secret:").decode()}
     wrong = {"authorization": "Basic " + base64.b64encode(b"guess:").decode()}
@@ -262,8 +262,11 @@ def test_without_a_key_that_is_known_nothing_is_taken_or_told(
     assert service.post("/v1/track", told, headers=basic).status_code == 200
     in_body = {**told, "writeKey": "secret", "messageId": "m2"}
     assert service.post("/v1/track", in_body).status_code == 200
-    bearer = {"authorization": "Bearer secret"}
+    # the key of web pages, which everybody can read, looks nobody up
+    assert service.call("GET", "/v1/customers/ann", headers=basic).status_code == 401
+    bearer = {"authorization": "Bearer reader"}
     assert service.call("GET", "/v1/customers/ann", headers=bearer).status_code == 200
+    assert service.call("DELETE", "/v1/customers/ann", headers=bearer).status_code == 401
     service.close()
 
 
@@ -428,7 +431,7 @@ def test_a_published_customer_who_is_erased_is_nobody_at_once(service):
 def test_a_store_that_does_not_answer_makes_nobody_of_everybody(service, monkeypatch):
     stranger = service.send_time("stranger")
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise StoreUnavailable("the store of customers: disk I/O error; nothing was changed")
 
     monkeypatch.setattr(service.customers.inline, "find", refuse)
@@ -447,7 +450,8 @@ def test_a_store_that_does_not_answer_makes_nobody_of_everybody(service, monkeyp
 def test_a_delete_message_erases(service):
     service.track("m1", timestamp="2026-11-04T10:00:00Z")
     gone = {"type": "delete", "messageId": "d", "userId": "ann", "timestamp": NOW.isoformat()}
-    assert service.post("/v1/batch", {"batch": [gone, gone]}).json()["accepted"] == 2
+    answer = service.post("/v1/batch", {"batch": [gone, gone]}).json()
+    assert (answer["accepted"], answer["duplicates"]) == (1, 1)
     assert service.call("GET", "/v1/customers/ann").status_code == 404
 
 
@@ -473,19 +477,20 @@ def test_without_its_store_the_service_says_so(predictor, open_client):
 
 
 def test_too_many_waiting_messages_are_refused_for_now(tmp_path, live_published, open_client):
-    more = "[customers]\nmax_waiting = 100\n" + FREE
+    more = "[customers]\nmax_waiting = 100\nmax_batch_events = 100\n" + FREE
     service = Service(tmp_path, live_published, open_client, more)
+    service.customers.writer._waiting = 50
     batch = [{"type": "track", "messageId": f"m{i}", "userId": "a", "event": "X"}
-             for i in range(101)]  # fmt: skip
+             for i in range(51)]  # fmt: skip
     answer = service.post("/v1/batch", {"batch": batch})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert service.post("/v1/batch", {"batch": batch[:100]}).json()["accepted"] == 100
+    assert service.post("/v1/batch", {"batch": batch[:50]}).json()["accepted"] == 50
     service.close()
 
 
 def test_a_model_of_other_features_leaves_live_profiles_aside(tmp_path, published, open_client):
     service = Service(tmp_path, published, open_client)
-    assert service.customers.inline_answers is None
+    assert service.customers.inline_answers.is_live is False
     service.track("m1", userId="c7")
     assert service.send_time("c7")["as_of"] == "2026-11-01T00:00:00Z"
     assert service.call("GET", "/v1/customers/c7").json()["receptivity"] is None

@@ -49,8 +49,7 @@ def test_a_file_is_taken_once(store, tmp_path, name):
     assert times == [(1_740_823_200_000_000,)]
 
 
-def test_a_file_that_grew_is_taken_from_where_it_ended(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_HEAD_BYTES", 100)
+def test_a_file_that_grew_is_taken_from_where_it_ended(store, tmp_path):
     path = tmp_path / "events.jsonl"
     lines = write_lines(path, 30)
     ingest_file(store, path, NOW, Silent())
@@ -117,3 +116,14 @@ def test_a_file_that_is_cut_off_is_taken_as_far_as_it_goes(store, tmp_path):
 def test_a_file_that_is_not_there_is_said_so(store, tmp_path):
     with pytest.raises(SourceError, match=r"nothing\.jsonl: cannot be read: No such file"):
         ingest_file(store, tmp_path / "nothing.jsonl", NOW, Silent())
+
+
+def test_a_line_that_is_still_being_written_is_taken_when_it_is_whole(store, tmp_path):
+    path = tmp_path / "events.jsonl"
+    whole = write_lines(path, 3)
+    last = whole[-1].replace("m2", "m3")
+    path.write_text("\n".join([*whole, last[:40]]))
+    assert ingest_file(store, path, NOW, Silent()).statuses == {"accepted": 3}
+    path.write_text("\n".join([*whole, last]))  # whole, though without an end
+    assert ingest_file(store, path, NOW, Silent()).statuses == {"accepted": 1}
+    assert store.session.rows("SELECT COUNT(*) FROM dead_letters") == [(0,)]

@@ -180,7 +180,7 @@ def test_what_one_machine_stores_another_one_reads_at_once(make_store):
     assert live.read(live.find(["ann"])["ann"], AS_OF).read(AS_OF)["active_count"] == 1.0
     one.apply(receive(view("m2", ("user_id", "ann"), at=START + 9)))
     assert live.read(live.find(["ann"])["ann"], AS_OF).read(AS_OF)["active_count"] == 2.0
-    one.erase(one.find("ann"), START + 10)
+    one.erase("ann", START + 10)
     assert live.find(["ann"]) == {}
     live.close()
 

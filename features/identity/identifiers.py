@@ -20,9 +20,10 @@ USER_ID, EMAIL, PHONE, LOYALTY_CARD, DEVICE_ID, ANONYMOUS_ID = KINDS = (
 LONGEST = 255
 """Characters that an identifier may have."""
 BLOCKED = (
-    r"^[0-]*$|^-1$|^(null|nil|none|undefined|nan|n/a|unknown|anonymous|guest|test|true|false)$"
+    r"^[0-]*$|^-1$|^person-[0-9]+$|^(null|nil|none|undefined|nan|n/a|unknown|anonymous|guest|test|true|false)$"
 )
-"""Values that say nothing of who somebody is, whatever their kind; matched without case."""
+"""Values that say nothing of who somebody is, whatever their kind, and pseudonyms of ours; matched
+without case."""
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _NOT_DIGITS = re.compile(r"[\s().\-/]+")
 _PHONE = re.compile(r"\+?[0-9]{6,15}")

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import os
+from collections.abc import Sequence
 
 import msgspec
 from starlette.requests import Request
@@ -15,36 +16,48 @@ from serving.customers.settings import CustomersSettings
 from serving.problems import Kind, Problem
 
 SIGNATURE = "x-signature"
-_ASK = {"WWW-Authenticate": 'Basic realm="write key", charset="UTF-8"'}
+_ASK = {"WWW-Authenticate": 'Basic realm="key", charset="UTF-8"'}
 
 
 class _Keyed(msgspec.Struct, rename="camel"):
     write_key: str | None = None
 
 
-def check_key(request: Request, settings: CustomersSettings, body: bytes | None = None) -> None:
-    """Refuse a request without a key that is known.
+def check_key(
+    request: Request, settings: CustomersSettings, keys: Sequence[str], body: bytes | None = None
+) -> None:
+    """Refuse a request without a key that may do this.
 
     The key is the user of HTTP Basic, whose password is empty, or a bearer token; of what is sent
-    in, also the member `writeKey` of the body. Where the project states no key, any will do.
+    in, also the member `writeKey` of the body. Where the project states no key of any kind, any
+    will do.
+
+    Parameters
+    ----------
+    request : Request
+    settings : CustomersSettings
+    keys : sequence of str
+        SHA-256, in hex, of those that may.
+    body : bytes, optional
+        Of what is sent in.
 
     Raises
     ------
     Problem
         401.
     """
-    if not settings.write_keys:
+    if not settings.has_keys:
         return
     given = _read_key(request.headers.get("authorization", ""))
     if given is None and body is not None:
         given = _read_body_key(body)
     known = hashlib.sha256((given or "").encode()).hexdigest()
     # Every key is compared, in constant time: how long it takes tells nothing.
-    matches = [hmac.compare_digest(known, key) for key in settings.write_keys]
+    matches = [hmac.compare_digest(known, key) for key in keys]
     if given is None or not any(matches):
         raise Problem(
             Kind.UNAUTHORIZED,
-            "Send the write key as the user of HTTP Basic, with an empty password.",
+            "Send a key that may do this as the user of HTTP Basic, with an empty password.",
             headers=_ASK,
         )
 

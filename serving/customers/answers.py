@@ -81,6 +81,8 @@ class LiveAnswers:
         self, predictor: SendTimePredictor, live: LiveProfiles, value: ValueModel | None
     ) -> None:
         self.predictor, self.live, self.value = predictor, live, value
+        self.is_live = True
+        """Whether live profiles answer; else only who agreed and who was erased is looked up."""
 
     def check(self) -> None:
         """Score somebody who looked at one page, so that no request is the first to find a flaw.
@@ -131,21 +133,25 @@ class LiveAnswers:
 
     def _sort(self, names: Sequence[str]) -> _Sorted:
         """Sort the customers of a query by the way they are answered."""
-        found = self.live.find(names)
+        found = self.live.find(names, is_strict=True)
+        if self.live.store.settings.has_keys:
+            # this address asks for no key, so it must not tell who has which address or number
+            found = {name: row for name, row in found.items() if _is_plain(name, row)}
         ids = {name: found[name].stated.customer_id if name in found else name for name in names}
         published = [own for own in ids.values() if own in self.predictor.profiles.rows]
         # an erased person is nobody, whatever the last training knew of them
-        gone = self.live.find_hidden(published)
+        since = to_microseconds_of(self.predictor.profiles.as_of)
+        gone = self.live.find_hidden(published, since)
         known = set(published) - gone
-        newest = self.live.read_newest([row.root for row in found.values()])
+        news = self.live.read_news([row.root for row in found.values()])
         parts = _Sorted({}, {}, {})
         for place, name in enumerate(names):
             row, own = found.get(name), ids[name]
             if row is not None and not row.stated.is_personal:
                 parts.private.setdefault(row.stated.consent, []).append(place)
                 continue
-            has_news = row is not None and self._has_news(row, newest.get(row.root))
-            is_told = own not in known or (has_news and self.live.has_history)
+            has_news = row is not None and max(news.get(row.root, 0), row.rewritten_at) >= since
+            is_told = self.is_live and (own not in known or (has_news and self.live.has_history))
             has_room = len(parts.live) < self.live.store.settings.max_live
             if row is not None and is_told and has_room:
                 parts.live[place] = row
@@ -153,12 +159,6 @@ class LiveAnswers:
             parts.left_aside.extend([place] if has_news else [])
             parts.published[place] = f"\0{place}" if own in gone else own
         return parts
-
-    def _has_news(self, row: Row, newest: int | None) -> bool:
-        """Say whether something is known that the last training did not know."""
-        since = self.predictor.profiles.as_of
-        is_later = newest is not None and aware(to_datetime(newest)) >= since
-        return is_later or row.is_rewritten
 
     def answer_rows(
         self, query: SendTimeQuery, rows: Sequence[Row], now: datetime
@@ -181,6 +181,9 @@ class LiveAnswers:
         )
         outlooks = _Outlooks(self._foresee(people, as_of))
         rows = self.predictor.profiles.find_rows(ids)
+        since = to_microseconds_of(self.predictor.profiles.as_of)
+        gone = self.live.find_hidden(ids, since)
+        rows[[place for place, own in enumerate(ids) if own in gone]] = -1
         predictor = self.predictor.over(profiles, rows, outlooks)
         return predictor.answer(replace(query, customers=ids))
 
@@ -199,6 +202,11 @@ class LiveAnswers:
         if self.value is None:
             return [None] * len(people)
         return [read_outlook(row) for row in predict_value(self.value, people, as_of)]
+
+
+def _is_plain(name: str, row: Row) -> bool:
+    """Say whether a name is a customer id, not another identifier of somebody."""
+    return name == row.stated.customer_id or (":" not in name and "@" not in name)
 
 
 def predict_value(

@@ -13,22 +13,24 @@ from features.identity.identifiers import USER_ID, Identifier
 from features.segment.messages import EventRow, Message, Rejected
 from serving.customers.database import Session, in_parts
 from serving.customers.dead_letters import write_dead_letter
-from serving.customers.erase import erase_person, find_erased
+from serving.customers.erase import erase_person, find_erased, forget_names
 from serving.customers.marks import Marker
 from serving.customers.orders import (
     COMPLETE,
     Change,
-    find_known_orders,
+    find_orders,
+    list_orders,
     settle_order,
     write_changes,
 )
-from serving.customers.people import People, set_counter
+from serving.customers.people import People, bump_epochs, set_counter
 from serving.customers.profile_rows import write_profiles
 from serving.customers.settings import CustomersSettings
 from serving.customers.tables import ROW_COLUMNS
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
 EVENTS = "events"
+_FROM_TABLES = 0
 CONFLICT = Rejected(
     "conflicting-message",
     "a message with this messageId was taken before and says something else; give every message "
@@ -45,8 +47,8 @@ TWO_USERS = Rejected(
     "/previousId",
 )
 _INSERT = (
-    "INSERT INTO event_rows (seq, node, hash, is_hidden, received_at, "
-    f"{', '.join(ROW_COLUMNS)}) VALUES ({', '.join('?' * (5 + len(ROW_COLUMNS)))})"
+    "INSERT INTO event_rows (seq, node, hash, digest, is_hidden, received_at, "
+    f"{', '.join(ROW_COLUMNS)}) VALUES ({', '.join('?' * (6 + len(ROW_COLUMNS)))})"
 )
 _TRAIT = (
     "INSERT INTO traits VALUES (?, ?, ?, ?) ON CONFLICT (node, name) DO UPDATE SET "
@@ -60,6 +62,22 @@ _CONSENT = (
 )
 
 
+class Keys(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """By what a message is known again.
+
+    Attributes
+    ----------
+    hashes : list of int
+        Of the ids of its rows, the first one its own.
+    digest : int
+        Of what it says, but for its times, which differ with the sender's clock; 0 = not told, of
+        what came from tables.
+    """
+
+    hashes: list[int]
+    digest: int
+
+
 class Received(NamedTuple):
     """One message as it came, and what it was read as."""
 
@@ -67,8 +85,10 @@ class Received(NamedTuple):
     message: Message | Rejected
     received_at: int
     source: str
-    hashes: Sequence[int] | None = None
-    """Of its rows, from `hash_rows`, where another process worked them out."""
+    around: bytes | None = None
+    """What its batch states around it, to be kept with it if it is rejected."""
+    keys: Keys | None = None
+    """From `make_keys`, where another process worked them out."""
 
 
 class Outcome(NamedTuple):
@@ -76,6 +96,9 @@ class Outcome(NamedTuple):
 
     status: str
     rejected: Rejected | None = None
+
+
+_NO_KEYS = Keys([], _FROM_TABLES)
 
 
 @dataclass
@@ -86,7 +109,8 @@ class _Pending:
     changes: list[Change] = field(default_factory=list)
     traits: list[tuple[int, str, str, int]] = field(default_factory=list)
     consents: list[tuple[int, str, int]] = field(default_factory=list)
-    hashes: dict[int, EventRow] = field(default_factory=dict)
+    seen: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """Id and digest of each row, by hash."""
 
 
 def hash_id(text: str) -> int:
@@ -128,59 +152,54 @@ class Applier:
             Whether not to look whether a message was taken before: the database refuses all of
             them if one was.
         """
-        counters = self.people.begin(session)
+        now = max((item.received_at for item in items), default=0)
+        counters = self.people.begin(session, now)
         self._seq = self._first = counters.get(EVENTS, 0)
-        self._has_tombstones = bool(session.rows("SELECT 1 FROM tombstones LIMIT 1"))
-        keyed = [
-            _key_rows(item.message, item.hashes) if isinstance(item.message, Message) else []
-            for item in items
-        ]
-        keys = [] if assume_new else [key for rows in keyed for key, _ in rows]
-        self._seen = _find_seen(session, keys)
-        self.people.look_up(session, (i for item in items for i in _list_identifiers(item)))
+        keys = [_find_keys(item) for item in items]
+        self._seen = (
+            {} if assume_new else _find_seen(session, [k for one in keys for k in one.hashes])
+        )
+        identifiers = dict.fromkeys(i for item in items for i in _list_identifiers(item))
+        self.people.look_up(session, identifiers)
+        self._erased_at = self._find_erased(session, list(identifiers))
         self._pending = _Pending()
         outcomes = [
-            self._take(session, item, item.message, rows)
+            self._take(session, item, item.message, own)
             if isinstance(item.message, Message)
             else self._reject(session, item, item.message)
-            for item, rows in zip(items, keyed, strict=True)
+            for item, own in zip(items, keys, strict=True)
         ]
         self._flush(session)
+        self._settle_regrouped(session)
         write_profiles(session, self.people.changed, self.settings.consent)
         if self._seq != self._first:
             set_counter(session, EVENTS, self._seq)
         return outcomes
 
-    def _take(
-        self,
-        session: Session,
-        item: Received,
-        message: Message,
-        keyed: Sequence[tuple[int, EventRow]],
-    ) -> Outcome:
-        before = self._find_before(keyed)
+    def _take(self, session: Session, item: Received, message: Message, keys: Keys) -> Outcome:
+        before = self._find_before(keys)
         if before is not None:
-            if _is_same(before, keyed[0][1]):
+            if _is_same(before, message, keys):
                 return Outcome(DUPLICATE)
             return self._reject(session, item, CONFLICT)
         if message.type == "delete":
-            return self._erase(session, message, item)
+            return self._erase(session, message, item, keys)
         identifiers = message.identifiers
-        if self._has_tombstones:
-            identifiers = self._leave_out_erased(session, message)
+        if self._erased_at:
+            identifiers = self._leave_out_erased(message)
             if not identifiers:
                 return Outcome(REJECTED, replace(ERASED, message_id=message.message_id))
         if message.previous is not None:
             if self._has_two_users(session, message):
                 return self._reject(session, item, TWO_USERS)
             identifiers = tuple(dict.fromkeys((*identifiers, message.previous)))
-        self._store(session, message, identifiers, item.received_at, keyed)
+        self._store(session, message, identifiers, item.received_at, keys)
         return Outcome(ACCEPTED)
 
-    def _find_before(self, keyed: Sequence[tuple[int, EventRow]]) -> EventRow | None:
-        """Return a row that has the id of one of these already."""
-        for key, _ in keyed:
-            before = self._pending.hashes.get(key) or self._seen.get(key)
+    def _find_before(self, keys: Keys) -> tuple[str, int] | None:
+        """Return id and digest of a row that has the id of one of these already."""
+        for key in keys.hashes:
+            before = self._pending.seen.get(key) or self._seen.get(key)
             if before is not None:
                 return before
         return None
@@ -189,31 +208,33 @@ class Applier:
         self,
         session: Session,
         message: Message,
-        identifiers: tuple[Any, ...],
+        identifiers: tuple[Identifier, ...],
         received_at: int,
-        keyed: Sequence[tuple[int, EventRow]],
+        keys: Keys,
     ) -> None:
         place = self.people.place(session, identifiers, message.occurred_at, message.message_id)
         node, pending = place.node, self._pending
-        is_hidden = int(not message.rows)
-        for key, row in keyed:
+        is_hidden, digest = int(not message.rows), keys.digest
+        for key, row in zip(keys.hashes, _list_rows(message), strict=True):
             self._seq += 1
-            pending.hashes[key] = row
-            pending.rows.append((self._seq, node, key, is_hidden, received_at, *row))
+            pending.seen[key] = (row.event_id, digest)
+            pending.rows.append((self._seq, node, key, digest, is_hidden, received_at, *row))
         if message.order is not None:
             is_complete = message.order.kind == COMPLETE
-            amount = keyed[0][1].value if is_complete else message.order.amount
+            amount = message.rows[0].value if is_complete else message.order.amount
             change = (message.order.order_id, node, message.order.kind, message.occurred_at, amount)
             pending.changes.append(Change(message.message_id, *change))
+        # what a clock that is ahead says must not outweigh what is said later
+        said_at = min(message.occurred_at, received_at)
         if message.traits:
             pending.traits.extend(
-                (node, name, msgspec.json.encode(value).decode(), message.occurred_at)
+                (node, name, msgspec.json.encode(value).decode(), said_at)
                 for name, value in message.traits.items()
             )
             self.people.changed.add(place.root)
         if message.consent is not None:
             text = msgspec.json.encode(message.consent, order="sorted").decode()
-            pending.consents.append((node, text, message.occurred_at))
+            pending.consents.append((node, text, said_at))
 
     def _reject(self, session: Session, item: Received, rejected: Rejected) -> Outcome:
         """Keep a rejected message as a dead letter."""
@@ -223,6 +244,7 @@ class Applier:
             session,
             item.content,
             rejected,
+            around=item.around,
             received_at=item.received_at,
             source=item.source,
             marker=self.marker,
@@ -230,20 +252,27 @@ class Applier:
         )
         return Outcome(REJECTED, rejected)
 
-    def _leave_out_erased(self, session: Session, message: Message) -> tuple[Any, ...]:
+    def _find_erased(
+        self, session: Session, identifiers: Sequence[Identifier]
+    ) -> dict[Identifier, int]:
+        """Return when those of some identifiers were erased that were, whoever has them now."""
+        if not session.rows("SELECT 1 FROM tombstones LIMIT 1"):
+            return {}
+        return find_erased(session, self.marker, identifiers)
+
+    def _leave_out_erased(self, message: Message) -> tuple[Identifier, ...]:
         """Return the identifiers that a message may still be attributed by.
 
-        Those erased after the message happened are left out; where that is the weightiest, nothing
-        is left: it is of who was erased.
+        Those erased after the message happened are left out; where that is the weightiest, or what
+        an alias was called before, nothing is left: it is of who was erased.
         """
-        unknown = [i for i in message.identifiers if not self.people.owns((i,))]
-        erased = find_erased(session, self.marker, unknown) if unknown else {}
         gone = {
             identifier
-            for identifier, at in erased.items()
-            if message.occurred_at <= at or not message.has_own_time
+            for identifier in _list_of(message)
+            if identifier in self._erased_at
+            and (message.occurred_at <= self._erased_at[identifier] or not message.has_own_time)
         }
-        if message.identifiers[0] in gone:
+        if message.identifiers[0] in gone or message.previous in gone:
             return ()
         return tuple(i for i in message.identifiers if i not in gone)
 
@@ -255,20 +284,23 @@ class Applier:
         self.people.look_up(session, (message.previous, as_user))
         return self.people.owns((as_user,)) and as_user not in message.identifiers
 
-    def _erase(self, session: Session, message: Message, item: Received) -> Outcome:
+    def _erase(self, session: Session, message: Message, item: Received, keys: Keys) -> Outcome:
+        """Forget who a message names, once; who is not known is not taken in later, either."""
+        if session.rows("SELECT 1 FROM deletions WHERE hash = ?", (keys.hashes[0],)):
+            return Outcome(DUPLICATE)
         self._flush(session)
-        place = None
-        if self.people.owns(message.identifiers):
-            known = tuple(i for i in message.identifiers if self.people.owns((i,)))
-            place = self.people.place(session, known[:1], message.occurred_at, message.message_id)
-        if place is None:
-            return Outcome(ACCEPTED)
-        at = max(message.occurred_at, item.received_at)
-        erase_person(session, place.root, at, self.marker, models=self.models())
-        self.people.changed.discard(place.root)
-        self.people.forget_placed()
-        self.people.begin_again(session)
-        self._has_tombstones = True
+        self.people.look_up(session, message.identifiers)
+        at = min(message.occurred_at, item.received_at)
+        known = tuple(i for i in message.identifiers if self.people.owns((i,)))
+        if known:
+            place = self.people.place(session, known[:1], at, message.message_id)
+            erase_person(session, place.root, at, self.marker, models=self.models())
+            self.people.changed.discard(place.root)
+            self.people.forget_placed()
+            self.people.begin_again(session)
+        forget_names(session, message.identifiers, at, self.marker, models=self.models())
+        session.run("INSERT INTO deletions VALUES (?, ?)", (keys.hashes[0], at))
+        self._erased_at |= dict.fromkeys(message.identifiers, at)
         return Outcome(ACCEPTED)
 
     def _flush(self, session: Session) -> None:
@@ -284,30 +316,75 @@ class Applier:
             self.people.changed.update(self.people.root_of(node) for node, *_ in pending.consents)
         if pending.changes:
             self._settle(session, pending.changes)
-        self._seen.update(pending.hashes)
+        self._seen.update(pending.seen)
 
     def _settle(self, session: Session, changes: Sequence[Change]) -> None:
-        """Settle the orders that were told of before, or more than once, or not completed."""
-        counts: dict[str, int] = {}
-        for change in changes:
-            counts[change.order_id] = counts.get(change.order_id, 0) + 1
-        again = find_known_orders(session, list(counts))
-        again |= {order for order, n in counts.items() if n > 1}
+        """Settle the orders that a person's messages told of before, or more than once."""
         write_changes(session, changes)
+        orders: dict[int, set[str]] = {}
+        for change in changes:
+            orders.setdefault(self.people.root_of(change.node), set()).add(change.order_id)
+        for root, order_ids in orders.items():
+            nodes = find_nodes(session, root)
+            self._settle_orders(session, nodes, find_orders(session, nodes, order_ids))
+
+    def _settle_regrouped(self, session: Session) -> None:
+        """Settle all orders of who was joined with somebody: both may have told of one."""
+        for root in self.people.regrouped:
+            settle_person(session, root, self.people.now)
+
+    def _settle_orders(
+        self, session: Session, nodes: Sequence[int], order_ids: Sequence[str]
+    ) -> None:
         touched: set[int] = set()
-        for order_id in sorted(again):
-            touched |= settle_order(session, order_id)
-        for node in touched:
-            session.run("UPDATE nodes SET epoch = epoch + 1 WHERE node = ?", (node,))
+        for order_id in order_ids:
+            touched |= settle_order(session, order_id, nodes)
+        bump_epochs(session, touched, self.people.now)
+
+
+def settle_person(session: Session, root: int, at: int) -> None:
+    """Settle every order of a person, after they were joined or split."""
+    nodes = find_nodes(session, root)
+    touched: set[int] = set()
+    for order_id in list_orders(session, nodes):
+        touched |= settle_order(session, order_id, nodes)
+    bump_epochs(session, touched, at)
+
+
+def find_nodes(session: Session, root: int) -> list[int]:
+    """Return the nodes of a person."""
+    found = session.rows("SELECT node FROM nodes WHERE root = ? ORDER BY node", (root,))
+    return [row[0] for row in found]
+
+
+def make_keys(message: Message) -> Keys:
+    """Return by what a message is known again."""
+    rows = _list_rows(message)
+    said = msgspec.msgpack.encode(
+        (
+            message.type, message.identifiers, message.previous, message.traits, message.consent,
+            message.order, [row[2:] for row in message.rows],
+        )
+    )  # fmt: skip
+    digest = hashlib.blake2b(said, digest_size=8).digest()
+    number = int.from_bytes(digest, "big", signed=True)
+    return Keys([hash_id(row.event_id) for row in rows], number or 1)
+
+
+def _find_keys(item: Received) -> Keys:
+    if not isinstance(item.message, Message):
+        return _NO_KEYS
+    return make_keys(item.message) if item.keys is None else item.keys
 
 
 def _list_identifiers(item: Received) -> tuple[Identifier, ...]:
-    return item.message.identifiers if isinstance(item.message, Message) else ()
+    return _list_of(item.message) if isinstance(item.message, Message) else ()
 
 
-def hash_rows(message: Message) -> list[int]:
-    """Return the hashes of the ids of a message's rows."""
-    return [hash_id(row.event_id) for row in _list_rows(message)]
+def _list_of(message: Message) -> tuple[Identifier, ...]:
+    if message.previous is None:
+        return message.identifiers
+    return (*message.identifiers, message.previous)
 
 
 def _list_rows(message: Message) -> tuple[EventRow, ...]:
@@ -317,33 +394,20 @@ def _list_rows(message: Message) -> tuple[EventRow, ...]:
     return (EventRow(message.message_id, message.occurred_at, None, message.type),)
 
 
-def _key_rows(message: Message, hashes: Sequence[int] | None) -> list[tuple[int, EventRow]]:
-    """Return the rows of a message by the hash of their id; the first has the message's own."""
-    known = hash_rows(message) if hashes is None else hashes
-    return list(zip(known, _list_rows(message), strict=True))
+def _is_same(before: tuple[str, int], message: Message, keys: Keys) -> bool:
+    """Say whether a message is the one that was taken before; what came from tables may be."""
+    event_id, digest = before
+    is_told = digest != _FROM_TABLES and keys.digest != _FROM_TABLES
+    return event_id == message.message_id and (digest == keys.digest or not is_told)
 
 
-def _is_same(before: EventRow, now: EventRow) -> bool:
-    """Say whether two messages of one id say the same; their times differ with the sender's clock.
-
-    What an order is worth, and when, may have been settled since.
-    """
-    if before.event_id != now.event_id:
-        return False
-    unsettled: dict[str, Any] = {"occurred_at": 0}
-    if now.order_id is not None:
-        unsettled["value"] = None
-    return before._replace(**unsettled) == now._replace(**unsettled)
-
-
-def _find_seen(session: Session, keys: Sequence[int]) -> dict[int, EventRow]:
-    """Return the rows that are there already, by hash."""
-    seen: dict[int, EventRow] = {}
+def _find_seen(session: Session, keys: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """Return id and digest of the rows that are there already, by hash."""
+    seen: dict[int, tuple[str, int]] = {}
     for part in in_parts(keys):
         places = ", ".join("?" * len(part))
-        for key, *row in session.rows(
-            f"SELECT hash, {', '.join(ROW_COLUMNS)} FROM event_rows WHERE hash IN ({places})",
-            list(part),
+        for key, event_id, digest in session.rows(
+            f"SELECT hash, event_id, digest FROM event_rows WHERE hash IN ({places})", list(part)
         ):
-            seen[key] = EventRow(*row)
+            seen[key] = (event_id, digest)
     return seen

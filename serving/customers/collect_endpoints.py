@@ -60,7 +60,7 @@ class CollectEndpoints:
         check_no_query(request)
         kind = request.url.path.rsplit("/", 1)[-1]
         body = await read_collected_body(request, self.settings.max_event_bytes)
-        check_key(request, self.settings, body)
+        check_key(request, self.settings, self.settings.write_keys, body)
         return await self._take_one(body, Envelope(type=kind), f"/v1/{kind}")
 
     async def webhook(self, request: Request) -> Response:
@@ -74,7 +74,7 @@ class CollectEndpoints:
         """Take many messages; each is accepted, known already, or rejected with its reason."""
         check_no_query(request)
         body = await read_collected_body(request, self.settings.max_batch_bytes)
-        check_key(request, self.settings, body)
+        check_key(request, self.settings, self.settings.write_keys, body)
         try:
             contents, envelope = split_batch(body)
         except InvalidRequest as error:
@@ -103,7 +103,8 @@ class CollectEndpoints:
             self.reader.read, received_at=received_at, envelope=envelope
         )
         try:
-            done = self.writer.submit(contents, read, received_at, source)
+            around = envelope.surroundings
+            done = self.writer.submit(contents, read, received_at, source, around)
             outcomes = await asyncio.wrap_future(done)
         except (QueueFull, StoreUnavailable) as error:
             text = str(error)

@@ -91,10 +91,9 @@ def erase(
 ) -> None:
     """Forget a customer for ever: events, profile, identity, dead letters; then run purge."""
     with _open(project) as (_, store):
-        root = store.find(name)
         if not yes:
             typer.confirm("Forget this customer for ever?", abort=True)
-        erased = store.erase(root, _now())
+        erased = store.erase(name, _now())
     told = ", ".join(f"{n:,} {kind}" for kind, n in erased.counts.items() if n)
     _terminal().say(f"erased: {told}. Next: almanac purge, which cleans the files")
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from features.schema import CHANNELS
 from serving.customers.settings import ConsentSettings
 
+_PERSONAL = ("personalization", "personalisation")
+
 
 @dataclass(frozen=True)
 class Consent:
@@ -30,7 +32,8 @@ def read_consent_preferences(
 ) -> Consent:
     """Return what preferences allow; none at all allow no personalisation where it is required.
 
-    A channel that is named follows its own word. Where channels are named, those that are not may
+    A no to personalisation itself outweighs a yes to advertising. A channel that is named follows
+    its own word. Where channels are named, those that are not may
     be used only if none is named as allowed: who says no to SMS has not said no to e-mail.
 
     Examples
@@ -42,9 +45,11 @@ def read_consent_preferences(
     """
     stated = {name.strip().lower(): is_given for name, is_given in (preferences or {}).items()}
     agreed = any(stated.get(category, False) for category in settings.categories)
+    agreed = agreed and not any(stated.get(category) is False for category in _PERSONAL)
     named = {channel: stated[channel] for channel in CHANNELS if channel in stated}
     allowed = [channel for channel, is_given in named.items() if is_given]
     if named and not allowed:
         allowed = [channel for channel in CHANNELS if channel not in named]
     channels = ("; ".join(allowed) or "none") if named else None
-    return Consent(agreed or not settings.is_required, channels)
+    refused = any(stated.get(category) is False for category in _PERSONAL)
+    return Consent(agreed or not (settings.is_required or refused), channels)

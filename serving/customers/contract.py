@@ -185,7 +185,8 @@ class CustomerErasure(Message):
     """Rows removed, by kind."""
     affected_models: list[str]
     """Published models that learned from them; `almanac purge` cleans their files."""
-    files: Literal["pending", "clean"]
+    files: Literal["pending"]
+    """Until `almanac purge` has run."""
 
 
 class CustomerExport(Message):

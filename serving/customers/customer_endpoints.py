@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
 import anyio.to_thread
 import msgspec
@@ -24,11 +23,11 @@ from serving.customers.person import to_microseconds_of
 from serving.customers.settings import CustomersSettings
 from serving.customers.store import CustomerStore, UnknownCustomer
 from serving.customers.view import CustomerView
-from serving.customers.writer import Writer
+from serving.customers.writer import QueueFull, Writer
 from serving.problems import Kind, Problem
 from serving.responses import check_no_query, respond
 
-_NOBODY = "Name somebody who is known, as kind:value or by the value alone."
+_NOBODY = "Name somebody who is known, as kind:value, such as email:ann@example.com."
 
 
 class CustomerEndpoints:
@@ -76,22 +75,23 @@ class CustomerEndpoints:
 
     async def erase(self, request: Request) -> Response:
         """Forget a customer for ever; what is in files is removed by `almanac purge`."""
-        name, at = self._check(request), to_microseconds_of(self.clock())
+        name = self._check(request, self.settings.erase_keys)
+        at, is_published = to_microseconds_of(self.clock()), self.view.is_published(name)
 
         def forget(store: CustomerStore) -> Erased:
-            return store.erase(store.find(name), at)
+            return store.erase(name, at, is_published=is_published)
 
         try:
             erased: Any = await asyncio.wrap_future(self.writer.call(forget))
         except UnknownCustomer:
             raise Problem(Kind.UNKNOWN_CUSTOMER, _NOBODY) from None
-        except StoreUnavailable as error:
+        except (QueueFull, StoreUnavailable) as error:
             raise _refuse(error) from None
         return respond(msgspec.json.encode(_tell_erased(erased)))
 
     async def _in_thread(self, request: Request, tell: Callable[[Row], dict[str, Any]]) -> bytes:
         """Look a customer up beside the event loop, which goes on answering others."""
-        name = self._check(request)
+        name = self._check(request, self.settings.read_keys)
 
         def look_up() -> bytes:
             found = self.live.find([name])
@@ -110,14 +110,14 @@ class CustomerEndpoints:
     def _tell_all(self, row: Row) -> dict[str, Any]:
         return {"customer": self._tell(row), **export_rows(self.live, row)}
 
-    def _check(self, request: Request) -> str:
+    def _check(self, request: Request, keys: Sequence[str]) -> str:
         check_no_query(request)
         choose_media_type(request.headers.get("accept", ""), (JSON,))
-        check_key(request, self.settings)
-        return unquote(request.path_params["customer"])
+        check_key(request, self.settings, keys)
+        return str(request.path_params["customer"])
 
 
-def _refuse(error: StoreUnavailable) -> Problem:
+def _refuse(error: Exception) -> Problem:
     text = f"{str(error)[0].upper()}{str(error)[1:]}."
     return Problem(Kind.NOT_STORED, text, headers={"Retry-After": "1"})
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 from features.customer.customers import USUAL_HALF_LIFE_DAYS, customer_features
 from features.errors import AlmanacError, TableError
 from features.project import Project
-from features.schema import EVENTS, PROMOTIONS
+from features.schema import PROMOTIONS
 from features.segment.reader import MessageReader
 from serving.campaigns.tables import load_promotions
 from serving.champions import Champions, LiveParts
 from serving.customers.answers import LiveAnswers
 from serving.customers.catalogue import load_catalogue
 from serving.customers.live import LiveProfiles
-from serving.customers.settings import STORE_FILE, CustomersSettings, read_settings
+from serving.customers.settings import CustomersSettings, is_source, read_settings
 from serving.customers.store import CustomerStore
 from serving.customers.view import CustomerView, Offers
 from serving.customers.writer import Writer
@@ -113,27 +112,19 @@ def open_customers(project: Project, champions: Champions) -> Customers:
 
 def _make_answers(
     predictor: SendTimePredictor, live: LiveProfiles, parts: LiveParts
-) -> LiveAnswers | None:
-    """Return what answers from live profiles; None where the model needs what they do not have."""
+) -> LiveAnswers:
+    """Return what answers from live profiles, or leaves them aside where the model lacks a feature.
+
+    Who has not agreed, and who was erased, is looked up in any case.
+    """
     answers = LiveAnswers(predictor, live, parts.value)
     try:
         answers.check()
     except TableError as error:
         fields = {"state": "not live", "reason": str(error)}
         log.warning("customers", extra={FIELDS: fields})
-        return None
+        answers.is_live = False
     return answers
-
-
-def is_source(project: Project) -> bool:
-    """Say whether the project's events are read from the store itself, or from nowhere else."""
-    events = project.tables.get(EVENTS.name)
-    if events is None:
-        return True
-    settings = read_settings(project)
-    return events.url is not None and (
-        Path(events.url).name == STORE_FILE or events.url == settings.store
-    )
 
 
 def load_offers(project: Project) -> Offers | None:

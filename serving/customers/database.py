@@ -15,8 +15,6 @@ from typing import Any, Protocol
 
 from features.errors import AlmanacError, ProjectError
 
-MOST_VALUES = 30_000
-"""Values in one statement; SQLite takes 32,766."""
 _LOCK = 0x616C6D616E6163
 """Number of PostgreSQL's advisory lock: that of one writer."""
 
@@ -134,11 +132,12 @@ class SQLite:
             f"printf('.%06dZ', (({microseconds} % 1000000) + 1000000) % 1000000)"
         )
 
-    def fold_log(self) -> None:
-        """Move the write-ahead log into the file and empty it: nothing erased stays in it."""
+    def fold_log(self) -> bool:
+        """Move the write-ahead log into the file and empty it; False while somebody reads it."""
         session = self.connect()
-        session.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((is_busy, *_),) = session.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         session.close()
+        return not is_busy
 
 
 class _SQLiteSession:
@@ -190,15 +189,7 @@ class PostgreSQL:
                 "[customers] store: PostgreSQL needs the extra; install it with "
                 "pip install 'almanac[postgres]'"
             ) from None
-        try:
-            connection = psycopg.connect(self.url, autocommit=True)
-        except psycopg.Error as error:
-            raise StoreUnavailable(
-                f"[customers] store: PostgreSQL does not answer ({type(error).__name__}); "
-                "start it, or mend the address"
-            ) from None
-        connection.execute("SET synchronous_commit = on")
-        return _PostgreSQLSession(connection)
+        return _PostgreSQLSession(psycopg, self.url)
 
     @contextmanager
     def write(self, session: Session) -> Iterator[None]:
@@ -225,17 +216,44 @@ class PostgreSQL:
 
 
 class _PostgreSQLSession:
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
+    """A connection that is opened again where the server was away between transactions."""
+
+    def __init__(self, driver: Any, url: str) -> None:
+        self.driver, self.url = driver, url
+        self.connection = self._open()
+
+    def _open(self) -> Any:
+        try:
+            connection = self.driver.connect(self.url, autocommit=True)
+            connection.execute("SET synchronous_commit = on")
+            connection.execute("SET default_transaction_isolation = 'read committed'")
+        except self.driver.Error as error:
+            raise StoreUnavailable(
+                f"[customers] store: PostgreSQL does not answer ({type(error).__name__}); "
+                "start it, or mend the address"
+            ) from None
+        return connection
+
+    def _execute(self, sql: str, values: Sequence[Any]) -> Any:
+        is_within = not self.connection.closed and self.connection.info.transaction_status != 0
+        try:
+            if self.connection.closed:
+                self.connection = self._open()
+            return self.connection.execute(_mark(sql), values)
+        except self.driver.OperationalError:
+            if is_within or not self.connection.closed:
+                raise
+            self.connection = self._open()
+            return self.connection.execute(_mark(sql), values)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with _as_unavailable():
-            found: list[tuple[Any, ...]] = self.connection.execute(_mark(sql), values).fetchall()
+            found: list[tuple[Any, ...]] = self._execute(sql, values).fetchall()
             return found
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         with _as_unavailable():
-            return int(self.connection.execute(_mark(sql), values).rowcount)
+            return int(self._execute(sql, values).rowcount)
 
     def run_many(self, sql: str, values: Iterable[Sequence[Any]]) -> None:
         with _as_unavailable(), self.connection.cursor() as cursor:
@@ -243,7 +261,8 @@ class _PostgreSQLSession:
 
     def rollback(self) -> None:
         with _as_unavailable():
-            self.connection.rollback()
+            if not self.connection.closed:
+                self.connection.rollback()
 
     def close(self) -> None:
         self.connection.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -11,9 +13,11 @@ from features.identity.identifiers import IdentityRules
 from features.segment.messages import Rejected
 from serving.customers.database import Session, in_parts
 from serving.customers.marks import Marker
+from serving.customers.people import count_up
 
 _LONGEST_BODY = 64 * 1024
 LETTERS = "dead_letters"
+_COLUMNS = "letter, received_at, source, reason, detail, pointer, message_id, body"
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,38 @@ def write_dead_letter(
     content: bytes,
     rejected: Rejected,
     *,
+    around: bytes | None,
     received_at: int,
     source: str,
     marker: Marker,
     rules: IdentityRules,
 ) -> None:
-    """Keep one rejected message."""
-    body, marks = _read_body(content, marker, rules)
-    ((letter,),) = session.rows("SELECT COALESCE(MAX(letter), 0) + 1 FROM dead_letters")
+    """Keep one rejected message; the same one for the same reason is kept once.
+
+    Parameters
+    ----------
+    session : Session
+    content : bytes
+        The message.
+    rejected : Rejected
+    around : bytes or None
+        What its batch states around it; it is kept with the message.
+    received_at : int
+        Microseconds.
+    source : str
+    marker : Marker
+    rules : IdentityRules
+    """
+    body, marks = _read_body(content, around, marker, rules)
+    message_id = rejected.message_id
+    if message_id is not None:
+        marks.add(marker.mark(message_id))
+    key = _hash(rejected.reason, source, body or content.decode("utf-8", "replace"))
+    if session.rows("SELECT 1 FROM dead_letters WHERE hash = ?", (key,)):
+        return
+    letter = count_up(session, LETTERS)
     session.run(
-        "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             letter,
             received_at,
@@ -66,8 +92,9 @@ def write_dead_letter(
             rejected.reason,
             rejected.detail,
             rejected.pointer,
-            rejected.message_id,
+            None if body is None else message_id,
             body,
+            key,
         ),
     )
     session.run_many(
@@ -84,7 +111,8 @@ def read_dead_letters(
         where += " AND reason = ?"
         values.append(reason)  # type: ignore[arg-type]
     found = session.rows(
-        f"SELECT * FROM dead_letters WHERE {where} ORDER BY letter LIMIT {int(limit)}", values
+        f"SELECT {_COLUMNS} FROM dead_letters WHERE {where} ORDER BY letter LIMIT {int(limit)}",
+        values,
     )
     return [DeadLetter(*row) for row in found]
 
@@ -118,13 +146,32 @@ def find_marked(session: Session, marks: Sequence[str]) -> list[int]:
     return sorted(found)
 
 
-def _read_body(content: bytes, marker: Marker, rules: IdentityRules) -> tuple[str | None, set[str]]:
+def _read_body(
+    content: bytes, around: bytes | None, marker: Marker, rules: IdentityRules
+) -> tuple[str | None, set[str]]:
     if len(content) > _LONGEST_BODY:
         return None, set()
     try:
         document = msgspec.json.decode(content)
-        # Encoded anew: escapes would hide what stands in it, and a NUL no database takes.
+        if around is not None and isinstance(document, dict):
+            document = _put_within(document, msgspec.json.decode(around))
+        # Encoded anew: escapes would hide what stands in it.
         text = msgspec.json.encode(document).decode()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None, set()
-    return text, marker.mark_document(document, rules)
+    marks = marker.mark_document(document, rules)
+    return (None, set()) if marks is None else (text, marks)
+
+
+def _put_within(document: dict[str, Any], around: dict[str, Any]) -> dict[str, Any]:
+    """Return a message with what was stated around it; its own members win."""
+    outer, own = around.get("context"), document.get("context")
+    whole = {**around, **document}
+    if isinstance(outer, dict) and (own is None or isinstance(own, dict)):
+        whole["context"] = {**outer, **(own or {})}
+    return whole
+
+
+def _hash(*parts: str) -> int:
+    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

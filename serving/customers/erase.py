@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from features.identity.identifiers import Identifier
+from features.identity.identifiers import USER_ID, Identifier
 from serving.customers.database import Session, in_parts
 from serving.customers.dead_letters import find_marked, remove_dead_letters
 from serving.customers.marks import Marker
-from serving.customers.people import bump_structure
+from serving.customers.people import bump_structure, count_up
+from serving.customers.profile_rows import PSEUDONYM
 
 _BY_NODE = (
     ("events", "event_rows"),
@@ -62,30 +63,71 @@ def erase_person(
     nodes = [row[0] for row in session.rows("SELECT node FROM nodes WHERE root = ?", (root,))]
     identifiers = _read_identifiers(session, nodes)
     found = session.rows("SELECT customer_id FROM profiles WHERE root = ?", (root,))
-    customer_id = found[0][0] if found else f"person-{root}"
-    marks = marker.mark_identifiers(identifiers)
-    session.run_many(
-        "INSERT INTO tombstones VALUES (?, ?) ON CONFLICT (mark) DO UPDATE SET "
-        "erased_at = excluded.erased_at WHERE excluded.erased_at > tombstones.erased_at",
-        [(mark, at) for mark in marks],
-    )
-    letters = find_marked(session, list(marks))
+    customer_id = found[0][0] if found else f"{PSEUDONYM}{root}"
+    write_tombstones(session, identifiers, at, marker)
+    letters = find_marked(session, list(marker.mark_identifiers(identifiers)))
     remove_dead_letters(session, letters)
     counts = {"dead_letters": len(letters), **_delete(session, nodes, identifiers)}
     session.run("DELETE FROM profiles WHERE root = ?", (root,))
-    session.run(
-        "INSERT INTO erasures (erasure, at, customer_mark, counts, models, customer_id, files_at) "
-        "SELECT COALESCE(MAX(erasure), 0) + 1, ?, ?, ?, ?, ?, NULL FROM erasures",
-        (
-            at,
-            marker.mark(customer_id),
-            msgspec.json.encode(counts).decode(),
-            msgspec.json.encode(list(models)).decode(),
-            customer_id,
-        ),
-    )
+    # a training may have known them by any of these: before they agreed, or before a merge
+    names = {customer_id, *(i.value for i in identifiers if i.kind == USER_ID)}
+    names |= {f"{PSEUDONYM}{node}" for node in nodes}
+    write_erasures(session, sorted(names), at, marker, counts=counts, models=models)
     bump_structure(session)
     return Erased(customer_id, counts, tuple(models))
+
+
+def write_tombstones(
+    session: Session, identifiers: Sequence[Identifier], at: int, marker: Marker
+) -> None:
+    """Leave the marks by which a replay is recognised: what is from before `at` is refused."""
+    session.run_many(
+        "INSERT INTO tombstones VALUES (?, ?) ON CONFLICT (mark) DO UPDATE SET "
+        "erased_at = excluded.erased_at WHERE excluded.erased_at > tombstones.erased_at",
+        [(mark, at) for mark in marker.mark_identifiers(identifiers)],
+    )
+
+
+def write_erasures(
+    session: Session,
+    names: Sequence[str],
+    at: int,
+    marker: Marker,
+    *,
+    counts: Mapping[str, int],
+    models: Sequence[str],
+) -> None:
+    """Note under which customer ids somebody may still stand in models and files."""
+    for name in names:
+        session.run(
+            "INSERT INTO erasures (erasure, at, customer_mark, counts, models, customer_id, "
+            "files_at) VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            (
+                count_up(session, "erasures"),
+                at,
+                marker.mark(name),
+                msgspec.json.encode(dict(counts)).decode(),
+                msgspec.json.encode(list(models)).decode(),
+                name,
+            ),
+        )
+
+
+def forget_names(
+    session: Session,
+    identifiers: Sequence[Identifier],
+    at: int,
+    marker: Marker,
+    *,
+    models: Sequence[str],
+) -> None:
+    """See to it that whoever these name is nobody, though the store does not know them (any more).
+
+    A training may know them from tables, and late messages from before must not bring them back.
+    """
+    write_tombstones(session, identifiers, at, marker)
+    names = [i.value for i in identifiers if i.kind == USER_ID]
+    write_erasures(session, names, at, marker, counts={}, models=models)
 
 
 def find_erased(

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import IO
@@ -26,13 +27,13 @@ from features.progress import Progress
 from features.segment.envelope import Envelope
 from features.segment.messages import Message, Rejected
 from features.segment.reader import MessageReader
-from serving.customers.applying import Outcome, Received, hash_rows
+from serving.customers.applying import Keys, Outcome, Received, make_keys
 from serving.customers.database import Session
 from serving.customers.settings import CustomersSettings
 from serving.customers.store import CustomerStore
 
 CHUNK_BYTES = 8 * 1024 * 1024
-_HEAD_BYTES = 1024 * 1024
+_LONGEST_LINE = 1024 * 1024
 _AHEAD = 3
 """Chunks that are read ahead of what is stored."""
 _FILE = Envelope(is_received_now=False)
@@ -42,7 +43,7 @@ class _Read(msgspec.Struct, array_like=True, gc=False):
     """A chunk as the reading process returns it: each line's message, or why it is none."""
 
     messages: list[Message | None]
-    hashes: list[list[int]]
+    keys: list[Keys | None]
     rejected: dict[int, Rejected]
 
 
@@ -143,13 +144,20 @@ def _in_order(counts: Counter[str]) -> tuple[int, int, int]:
 
 
 def _identify(path: Path) -> tuple[str, int]:
-    """Return what a file is known by, its beginning, so that it may grow; and its size."""
+    """Return what a file is known by: its name and its first line, so that it may grow; its size.
+
+    The first line holds a message's id, which no other file begins with.
+    """
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-        return hashlib.sha256(head).hexdigest(), path.stat().st_size
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+        with _open(path) as file:
+            first = file.readline(_LONGEST_LINE)
+        return hashlib.sha256(path.name.encode() + b"\0" + first).hexdigest(), path.stat().st_size
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{path}: cannot be read: {_explain(error)}") from None
+
+
+def _explain(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _read_ahead(
@@ -177,13 +185,11 @@ def _read_ahead(
 
 def _read_chunks(path: Path, skipped: int) -> Iterator[_Chunk]:
     """Yield the lines of a file after those that were taken, in chunks; empty ones left out."""
-    number, size, lines = 0, 0, list[bytes]()
+    number, size, lines = skipped, 0, list[bytes]()
     try:
         with _open(path) as file:
-            for line in file:
+            for line in islice(_read_whole_lines(file), skipped, None):
                 number += 1
-                if number <= skipped:
-                    continue
                 if line.strip():
                     lines.append(line)
                     size += len(line)
@@ -194,11 +200,28 @@ def _read_chunks(path: Path, skipped: int) -> Iterator[_Chunk]:
         if lines:
             yield _Chunk(lines, number)
         raise SourceError(
-            f"{path}, after line {number:,}: cannot be read on: {error}. What was read is taken; "
-            "mend the file and ingest it again, and it goes on from there"
+            f"{path}, after line {number:,}: cannot be read on: {_explain(error)}. What was read "
+            "is taken; mend the file and ingest it again, and it goes on from there"
         ) from None
     if lines:
         yield _Chunk(lines, number)
+
+
+def _read_whole_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines up to one that somebody is still writing: it is taken next time."""
+    for line in file:
+        if not line.endswith(b"\n") and not _is_whole(line):
+            return
+        yield line
+
+
+def _is_whole(line: bytes) -> bool:
+    """Say whether a line without an end is a whole document all the same."""
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -206,12 +229,12 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _as_received(chunk: _Chunk, read: _Read, received_at: int, source: str) -> list[Received]:
-    told = zip(chunk.lines, read.messages, read.hashes, strict=True)
+    told = zip(chunk.lines, read.messages, read.keys, strict=True)
     return [
-        Received(line, message, received_at, source, hashes)
+        Received(line, message, received_at, source, None, keys)
         if message is not None
         else Received(line, read.rejected[place], received_at, source)
-        for place, (line, message, hashes) in enumerate(told)
+        for place, (line, message, keys) in enumerate(told)
     ]
 
 
@@ -239,15 +262,15 @@ def _read_lines(lines: list[bytes], received_at: int) -> bytes:
     if _reader is None:
         raise SourceError("the reading process was not prepared")
     messages: list[Message | None] = []
-    hashes: list[list[int]] = []
+    keys: list[Keys | None] = []
     rejected: dict[int, Rejected] = {}
     for place, line in enumerate(lines):
         found = _reader.read(line, received_at, _FILE)
         if isinstance(found, Rejected):
             rejected[place] = found
             messages.append(None)
-            hashes.append([])
+            keys.append(None)
         else:
             messages.append(found)
-            hashes.append(hash_rows(found))
-    return msgspec.msgpack.encode(_Read(messages, hashes, rejected))
+            keys.append(make_keys(found))
+    return msgspec.msgpack.encode(_Read(messages, keys, rejected))

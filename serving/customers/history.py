@@ -12,20 +12,32 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from features.customer.dialect import to_utc
-from features.errors import NotEnoughData
-from features.identity.identifiers import USER_ID, Identifier
+from features.errors import InvalidRequest, NotEnoughData
+from features.identity.identifiers import USER_ID, Identifier, IdentityRules
 from features.progress import Progress
 from features.project import Project
-from features.schema import CUSTOMERS, EVENTS, TOUCHES, Customers, Events, EventType, Touches
+from features.schema import (
+    CHANNELS,
+    CUSTOMERS,
+    EVENTS,
+    TOUCHES,
+    Customers,
+    Events,
+    EventType,
+    Touches,
+)
 from features.segment.messages import EventRow, Message, OrderChange
-from serving.customers.applying import Outcome, Received
+from serving.customers.applying import Outcome, Received, make_keys
 from serving.customers.live import HISTORY
 from serving.customers.people import set_counter
 from serving.customers.person import to_microseconds_of
+from serving.customers.settings import is_source
 from serving.customers.store import CustomerStore
 from serving.customers.tables import ROW_COLUMNS
+from serving.profiles import read_consent
 
 CHUNK_ROWS = 20_000
 SOURCE = "history"
@@ -55,7 +67,14 @@ def ingest_history(store: CustomerStore, project: Project, progress: Progress) -
     ------
     NotEnoughData
         If the project has neither events nor touches.
+    InvalidRequest
+        If its tables are read from the store.
     """
+    if is_source(project):
+        raise InvalidRequest(
+            f"{project.path}: the events of this project are read from the store itself, so it "
+            "holds its history already; there is nothing to take in"
+        )
     workspace = project.workspace
     given = [name for name in (EVENTS.name, TOUCHES.name, CUSTOMERS.name)
              if workspace.table(name).exists()]  # fmt: skip
@@ -66,7 +85,7 @@ def ingest_history(store: CustomerStore, project: Project, progress: Progress) -
         )
     taken = {}
     for name in given:
-        chunks = _read_chunks(project, name)
+        chunks = _read_chunks(project, name, store.rules)
         taken[name] = sum(
             _apply(store, chunk) for chunk in progress.track(chunks, name, total=None)
         )
@@ -78,21 +97,33 @@ def ingest_history(store: CustomerStore, project: Project, progress: Progress) -
 def _apply(store: CustomerStore, messages: Sequence[Message]) -> int:
     gc.disable()
     try:
-        items = [Received(b"", message, message.occurred_at, SOURCE) for message in messages]
+        items = [
+            Received(b"", m, m.occurred_at, SOURCE, keys=replace(make_keys(m), digest=0))
+            for m in messages
+        ]
         outcomes: list[Outcome] = store.apply(items, assume_new=True)
     finally:
         gc.enable()
     return sum(outcome.status == "accepted" for outcome in outcomes)
 
 
-def _read_chunks(project: Project, name: str) -> Iterator[list[Message]]:
+def _read_chunks(project: Project, name: str, rules: IdentityRules) -> Iterator[list[Message]]:
+    """Yield the messages of a table; rows of ids that are nobody's own, such as 'guest', are left.
+
+    Each id is cleaned as that of a message is, so that it is found and erased by the same name.
+    """
     make = {CUSTOMERS.name: _tell_customer, EVENTS.name: _tell_event, TOUCHES.name: _tell_touch}
     file = pq.ParquetFile(project.workspace.table(name))
     for batch in file.iter_batches(CHUNK_ROWS):
-        yield [message for row in batch.to_pylist() for message in make[name](row)]
+        messages: list[Message] = []
+        for row in batch.to_pylist():
+            who = rules.clean(USER_ID, str(row[Customers.CUSTOMER_ID]))
+            if who is not None:
+                messages.extend(make[name](row, Identifier(USER_ID, who)))
+        yield messages
 
 
-def _tell_customer(row: dict[str, Any]) -> Iterator[Message]:
+def _tell_customer(row: dict[str, Any], who: Identifier) -> Iterator[Message]:
     """Return an identify with what the table states; a zone that was filled in is not stated."""
     traits = {Customers.REGION_ID: row[Customers.REGION_ID]}
     if row[Customers.TIME_ZONE_SOURCE] != "project":
@@ -104,23 +135,23 @@ def _tell_customer(row: dict[str, Any]) -> Iterator[Message]:
         "identify",
         to_microseconds_of(created),
         True,
-        (_user(row),),
+        (who,),
         traits={name: value for name, value in traits.items() if value is not None},
         consent=consent,
     )
 
 
-def _tell_event(row: dict[str, Any]) -> Iterator[Message]:
+def _tell_event(row: dict[str, Any], who: Identifier) -> Iterator[Message]:
     at = to_microseconds_of(to_utc(row[Events.OCCURRED_AT]))
     told = EventRow._make((row[Events.EVENT_ID], at, *(row.get(name) for name in ROW_COLUMNS[2:])))
     order = row[Events.ORDER_ID]
     change = None
     if row[Events.TYPE] == EventType.ORDER and order is not None:
         change = OrderChange(order, "complete")
-    yield Message(told.event_id, "track", at, True, (_user(row),), rows=(told,), order=change)
+    yield Message(told.event_id, "track", at, True, (who,), rows=(told,), order=change)
 
 
-def _tell_touch(row: dict[str, Any]) -> Iterator[Message]:
+def _tell_touch(row: dict[str, Any], who: Identifier) -> Iterator[Message]:
     """Return a message for the send, the open and the click of one touch."""
     for kind, moment in _MOMENTS.items():
         if row[moment] is None:
@@ -131,19 +162,13 @@ def _tell_touch(row: dict[str, Any]) -> Iterator[Message]:
             event_id, at, row[Touches.CHANNEL], kind, promotion_id=row[Touches.PROMOTION_ID],
             message_id=row[Touches.MESSAGE_ID],
         )  # fmt: skip
-        yield Message(event_id, "track", at, True, (_user(row),), rows=(told,))
-
-
-def _user(row: dict[str, Any]) -> Identifier:
-    return Identifier(USER_ID, str(row[Customers.CUSTOMER_ID]))
+        yield Message(event_id, "track", at, True, (who,), rows=(told,))
 
 
 def _read_consent(stated: str | None) -> dict[str, bool] | None:
     """Return the preferences that a stated consent stands for; None where nothing is stated."""
     if stated is None or not str(stated).strip():
         return None
-    from serving.profiles import read_consent
-
-    channels = read_consent(str(stated)) or frozenset()
-    preferences = dict.fromkeys(sorted(channels), True)
-    return {**preferences, "personalization": bool(channels)}
+    allowed = read_consent(str(stated)) or frozenset()
+    channels = {channel: channel in allowed for channel in CHANNELS}
+    return {**channels, "personalization": bool(allowed)}

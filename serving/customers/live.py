@@ -22,6 +22,7 @@ from serving.customers.tables import ROW_COLUMNS
 
 HISTORY = "history"
 """Counter that is there when the history of the canonical tables is in the store."""
+_EVER = -(2**62)
 _COLUMNS = ", ".join(f"e.{name}" for name in ROW_COLUMNS)
 
 
@@ -51,9 +52,9 @@ class Row:
     nodes: tuple[tuple[int, int], ...]
 
     @property
-    def is_rewritten(self) -> bool:
-        """Whether the person is more than one, or their past was told anew."""
-        return len(self.nodes) > 1 or any(epoch > 0 for _, epoch in self.nodes)
+    def rewritten_at(self) -> int:
+        """Microseconds of when they were joined or split last, or their past was told anew."""
+        return max(epoch for _, epoch in self.nodes)
 
 
 class LiveProfiles:
@@ -88,7 +89,7 @@ class LiveProfiles:
         self.catalogue, self.time_zone, self.inferred = catalogue, time_zone, inferred or {}
         self.session: Session = store.database.connect()
         self._has_history = is_source
-        self._erased: set[str] = set()
+        self._erased: dict[str, int] = {}
         self._last_erasure = 0
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
 
@@ -96,9 +97,16 @@ class LiveProfiles:
         """Close the session."""
         self.session.close()
 
-    def find(self, names: Sequence[str]) -> dict[str, Row]:
-        """Return the people that identifiers name, by the name asked for; unknown ones left out."""
-        roots = find_roots(self.session, names, self.store)
+    def find(self, names: Sequence[str], *, is_strict: bool = False) -> dict[str, Row]:
+        """Return the people that identifiers name, by the name asked for; unknown ones left out.
+
+        Parameters
+        ----------
+        names : sequence of str
+        is_strict : bool
+            As for `find_roots`.
+        """
+        roots = find_roots(self.session, names, self.store, is_strict=is_strict)
         rows = self._read_rows(list(set(roots.values())))
         return {name: rows[root] for name, root in roots.items() if root in rows}
 
@@ -116,25 +124,34 @@ class LiveProfiles:
             )
         return self._has_history
 
-    def find_hidden(self, customers: Sequence[str]) -> set[str]:
-        """Return those customers who were erased; a model in memory may still know them."""
+    def find_hidden(self, customers: Sequence[str], since: int) -> set[str]:
+        """Return those customers who were erased after a training that may still know them.
+
+        Parameters
+        ----------
+        customers : sequence of str
+            Customer ids.
+        since : int
+            Microseconds: the cut-off of the training.
+        """
         ((last,),) = self.session.rows("SELECT COALESCE(MAX(erasure), 0) FROM erasures")
         if last != self._last_erasure:
-            found = self.session.rows("SELECT customer_mark FROM erasures")
-            self._erased, self._last_erasure = {row[0] for row in found}, last
+            found = self.session.rows("SELECT customer_mark, MAX(at) FROM erasures GROUP BY 1")
+            self._erased, self._last_erasure = dict(found), last
+            self._kept.clear()  # nobody who was erased stays in memory
         if not self._erased:
             return set()
         mark = self.store.marker.mark
-        return {customer for customer in customers if mark(customer) in self._erased}
+        return {one for one in customers if self._erased.get(mark(one), since - 1) >= since}
 
-    def read_newest(self, roots: Sequence[int]) -> dict[int, int]:
-        """Return the microseconds of the newest event of each person that has one."""
+    def read_news(self, roots: Sequence[int]) -> dict[int, int]:
+        """Return the microseconds at which the newest message of each person was received."""
         newest: dict[int, int] = {}
         for part in in_parts(sorted(set(roots))):
             places = ", ".join("?" * len(part))
             newest |= dict(
                 self.session.rows(
-                    "SELECT n.root, MAX((SELECT MAX(e.occurred_at) FROM event_rows e "
+                    "SELECT n.root, MAX((SELECT MAX(e.received_at) FROM event_rows e "
                     "WHERE e.node = n.node)) FROM nodes n "
                     f"WHERE n.root IN ({places}) GROUP BY n.root",
                     list(part),
@@ -165,6 +182,8 @@ class LiveProfiles:
 
     def _build(self, row: Row, as_of: datetime) -> Person:
         inferred = self.inferred.get(row.stated.customer_id)
+        if inferred is not None and self.find_hidden([row.stated.customer_id], _EVER):
+            inferred = None  # what was inferred of who was erased is not theirs any more
         person = Person(self.fold, self.catalogue, self.time_zone, row.stated, inferred)
         rows, last = self._read_events(row, 0)
         person.add(rows, as_of)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from features.errors import ProjectError
 from features.identity.identifiers import KINDS, Identifier, IdentityRules
@@ -20,6 +23,7 @@ from features.identity.identifiers import KINDS, Identifier, IdentityRules
 KEY_VARIABLE, KEY_FILE = "ALMANAC_ERASURE_KEY", "erasure.key"
 _FEWEST_CHARACTERS = 32
 _MOST_TEXTS = 400
+_ADDRESS = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 
 
 class Marker:
@@ -47,12 +51,20 @@ class Marker:
         """Return identifiers by their mark; one value is one mark, whatever its kind."""
         return {self.mark(identifier.value): identifier for identifier in identifiers}
 
-    def mark_document(self, document: Any, rules: IdentityRules) -> set[str]:
-        """Return the marks of every text in a JSON document that could be an identifier."""
+    def mark_document(self, document: Any, rules: IdentityRules) -> set[str] | None:
+        """Return the marks of all in a JSON document that could be an identifier.
+
+        Addresses within longer texts count, too. None where there is so much that not all of it
+        is looked at: what stands in it could not be found again.
+        """
         values: set[str] = set()
-        for text in _find_texts(document, _MOST_TEXTS):
+        texts = list(islice(_find_texts(document), _MOST_TEXTS + 1))
+        if len(texts) > _MOST_TEXTS:
+            return None
+        for text in texts:
             cleaned = (rules.clean(kind, text) for kind in KINDS)
             values.update(value for value in cleaned if value is not None)
+            values.update(found.lower() for found in _ADDRESS.findall(unquote(text)))
         return {self.mark(value) for value in values}
 
 
@@ -82,15 +94,14 @@ def load_marker(root: Path) -> Marker:
     return Marker(path.read_bytes().strip())
 
 
-def _find_texts(document: Any, most: int) -> Iterator[str]:
-    """Yield the texts and numbers of a document as text, at most so many."""
-    left, found = [document], 0
-    while left and found < most:
+def _find_texts(document: Any) -> Iterator[str]:
+    """Yield the texts and numbers of a document as text."""
+    left = [document]
+    while left:
         item = left.pop()
         if isinstance(item, dict):
             left.extend(item.values())
         elif isinstance(item, list):
             left.extend(item)
         elif isinstance(item, (str, int, float)) and not isinstance(item, bool):
-            found += 1
             yield str(item)

@@ -6,7 +6,10 @@ it, so that the order in which messages arrive makes no difference:
 - the latest completion shows, at the time of the first one;
 - the refunds of the order are taken off its value, down to 0; a refund without an amount is of
   everything;
-- an order whose last word is a cancellation shows nothing.
+- an order whose last word is a cancellation shows nothing;
+- items that came by themselves, as history has them, give way to those of a later completion.
+
+An order is somebody's: two people may have orders of one number, and neither touches the other's.
 """
 
 from __future__ import annotations
@@ -41,19 +44,38 @@ class _Row(NamedTuple):
     value: float | None
 
 
-def find_known_orders(session: Session, order_ids: Collection[str]) -> set[str]:
-    """Return those of some orders of which there was word before."""
-    known: set[str] = set()
-    for part in in_parts(list(order_ids)):
+def find_orders(session: Session, nodes: Collection[int], order_ids: Collection[str]) -> list[str]:
+    """Return those of some orders that more than one message about them is of the same person.
+
+    Parameters
+    ----------
+    session : Session
+    nodes : collection of int
+        Of one person.
+    order_ids : collection of str
+    """
+    found: list[str] = []
+    within = ", ".join("?" * len(nodes))
+    for part in in_parts(sorted(order_ids)):
         places = ", ".join("?" * len(part))
-        known.update(
+        found += [
             row[0]
             for row in session.rows(
-                f"SELECT DISTINCT order_id FROM order_changes WHERE order_id IN ({places})",
-                list(part),
+                f"SELECT order_id FROM order_changes WHERE order_id IN ({places}) "
+                f"AND node IN ({within}) GROUP BY order_id HAVING COUNT(*) > 1",
+                [*part, *nodes],
             )
-        )
-    return known
+        ]
+    return found
+
+
+def list_orders(session: Session, nodes: Collection[int]) -> list[str]:
+    """Return every order of a person."""
+    within = ", ".join("?" * len(nodes))
+    found = session.rows(
+        f"SELECT DISTINCT order_id FROM order_changes WHERE node IN ({within})", list(nodes)
+    )
+    return sorted(row[0] for row in found)
 
 
 def write_changes(session: Session, changes: Sequence[Change]) -> None:
@@ -64,20 +86,28 @@ def write_changes(session: Session, changes: Sequence[Change]) -> None:
     )
 
 
-def settle_order(session: Session, order_id: str) -> set[int]:
-    """Make the rows of an order show what all messages about it say together.
+def settle_order(session: Session, order_id: str, nodes: Collection[int]) -> set[int]:
+    """Make the rows of an order show what all messages of a person about it say together.
+
+    Parameters
+    ----------
+    session : Session
+    order_id : str
+    nodes : collection of int
+        Of the person.
 
     Returns
     -------
     set of int
         Nodes of which a row changed.
     """
+    within = ", ".join("?" * len(nodes))
     changes = [
         Change(*row)
         for row in session.rows(
             "SELECT message_id, order_id, node, kind, at, amount FROM order_changes "
-            "WHERE order_id = ?",
-            (order_id,),
+            f"WHERE order_id = ? AND node IN ({within})",
+            (order_id, *nodes),
         )
     ]
     completions = {c.message_id: c for c in changes if c.kind == COMPLETE}
@@ -87,16 +117,16 @@ def settle_order(session: Session, order_id: str) -> set[int]:
     shown = last.message_id if last.kind == COMPLETE else None
     first_at = min(c.at for c in completions.values())
     value = _find_value(completions.get(shown or ""), changes)
+    rows = [(row, _find_base(row, completions)) for row in _read_rows(session, order_id, nodes)]
+    has_items = any(row.type == EventType.ITEM and base == shown for row, base in rows)
     touched = set()
-    for row in _read_rows(session, order_id):
-        base = row.event_id if row.event_id in completions else row.event_id.rsplit(":", 1)[0]
-        if base not in completions:
-            continue
-        wanted = (
-            int(base != shown),
-            first_at,
-            value if row.type == EventType.ORDER and base == shown else row.value,
-        )
+    for row, base in rows:
+        wanted = (row.is_hidden, row.occurred_at, row.value)
+        if base is not None:
+            is_worth = row.type == EventType.ORDER and base == shown
+            wanted = (int(base != shown), first_at, value if is_worth else row.value)
+        elif row.type == EventType.ITEM:
+            wanted = (int(shown is None or has_items), row.occurred_at, row.value)
         if wanted != (row.is_hidden, row.occurred_at, row.value):
             session.run(
                 "UPDATE event_rows SET is_hidden = ?, occurred_at = ?, value = ? WHERE seq = ?",
@@ -104,6 +134,14 @@ def settle_order(session: Session, order_id: str) -> set[int]:
             )
             touched.add(row.node)
     return touched
+
+
+def _find_base(row: _Row, completions: Collection[str]) -> str | None:
+    """Return the completion that a row came with; None for one that came by itself."""
+    if row.event_id in completions:
+        return row.event_id
+    base = row.event_id.rsplit(":", 1)[0]
+    return base if base in completions else None
 
 
 def _find_value(shown: Change | None, changes: Sequence[Change]) -> float | None:
@@ -117,10 +155,11 @@ def _find_value(shown: Change | None, changes: Sequence[Change]) -> float | None
     return max(shown.amount - sum(amount for amount in refunds if amount is not None), 0.0)
 
 
-def _read_rows(session: Session, order_id: str) -> list[_Row]:
+def _read_rows(session: Session, order_id: str, nodes: Collection[int]) -> list[_Row]:
+    within = ", ".join("?" * len(nodes))
     found = session.rows(
         "SELECT seq, node, event_id, type, is_hidden, occurred_at, value FROM event_rows "
-        "WHERE order_id = ? AND type IN ('order', 'item', 'redemption')",
-        (order_id,),
+        f"WHERE order_id = ? AND node IN ({within}) AND type IN ('order', 'item', 'redemption')",
+        (order_id, *nodes),
     )
     return [_Row(*row) for row in found]

@@ -18,8 +18,8 @@ from features.identity.identifiers import Identifier, IdentityRules
 from features.identity.resolution import resolve
 from serving.customers.database import Session, in_parts
 
-STRUCTURE, NODES = "structure", "nodes"
-"""Counters: of changes to who is whom, and of nodes."""
+STRUCTURE, NODES, EDGES = "structure", "nodes", "edges"
+"""Counters: of changes to who is whom, of nodes, and of merges; no number is given twice."""
 _MOST_KNOWN = 1_000_000
 """Entries of a cache; it is emptied when it holds more."""
 
@@ -42,8 +42,12 @@ class People:
 
     def __init__(self, rules: IdentityRules) -> None:
         self.rules = rules
+        self.now = 0
+        """Microseconds of the transaction: when what it rewrites was rewritten."""
         self.changed: set[int] = set()
         """Roots whose profile has to be written anew."""
+        self.regrouped: set[int] = set()
+        """Roots of people who were joined or split: their orders may be told by both sides."""
         self._owner: dict[Identifier, int] = {}
         self._root: dict[int, int] = {}
         self._placed: dict[tuple[Identifier, ...], int] = {}
@@ -52,8 +56,14 @@ class People:
         self._new_identifiers: list[tuple[str, str, int, int]] = []
         self._absent: set[Identifier] = set()
 
-    def begin(self, session: Session) -> dict[str, int]:
+    def begin(self, session: Session, now: int) -> dict[str, int]:
         """Start a transaction: forget what another process has changed since.
+
+        Parameters
+        ----------
+        session : Session
+        now : int
+            Microseconds.
 
         Returns
         -------
@@ -65,8 +75,8 @@ class People:
             self.forget()
         self._structure = found.get(STRUCTURE, 0)
         self._next_node = found.get(NODES, 0) + 1
-        self._absent = set()
-        self.changed = set()
+        self._absent, self.now = set(), now
+        self.changed, self.regrouped = set(), set()
         return found
 
     def begin_again(self, session: Session) -> None:
@@ -75,13 +85,15 @@ class People:
 
     def forget(self) -> None:
         """Drop everything that is only remembered, as after a transaction that failed."""
-        self._owner, self._root, self._placed = {}, {}, {}
+        self.forget_placed()
         self._new_nodes, self._new_identifiers = [], []
         self._structure = -1
 
     def look_up(self, session: Session, identifiers: Iterable[Identifier]) -> None:
         """Read who has some identifiers, many at a time."""
-        wanted = [i for i in dict.fromkeys(identifiers) if i not in self._owner]
+        wanted = [
+            i for i in dict.fromkeys(identifiers) if i not in self._owner and i not in self._absent
+        ]
         for kind, value, node, root in find_owners(session, wanted):
             self._owner[Identifier(kind, value)] = node
             self._root[node] = root
@@ -109,7 +121,7 @@ class People:
         node = self._placed.get(identifiers)
         if node is not None:
             return Place(node, self._root[node])
-        self.look_up(session, (i for i in identifiers if i not in self._absent))
+        self.look_up(session, identifiers)
         owners = {i: self._root[self._owner[i]] for i in identifiers if i in self._owner}
         if not owners:
             place = self._create(session, identifiers, at, cause)
@@ -183,14 +195,14 @@ class People:
             roots.append(own)
             self._set_root(session, component, own)
         session.run("DELETE FROM profiles WHERE root = ?", (root,))
-        self._bump(session)
+        for own in roots:
+            self._rewrite(session, own)
         self.forget_placed()
-        self.changed.update(roots)
         return tuple(sorted(roots))
 
     def forget_placed(self) -> None:
         """Forget who has which identifiers, after people were split or erased."""
-        self._owner, self._root, self._placed = {}, {}, {}
+        self._owner, self._root, self._placed, self._absent = {}, {}, {}, set()
 
     def _create(
         self, session: Session, identifiers: tuple[Identifier, ...], at: int, cause: str
@@ -220,11 +232,13 @@ class People:
         members = {root: self.find_members(session, root) for root in roots}
         apart = self._find_apart(session, roots) if len(roots) > 1 else ()
         found = resolve(identifiers, owners, members, self.rules, apart=apart)
-        self._note_demoted(session, found.demoted, None, at, cause)
         if not found.groups:
-            return self._create(session, found.kept, at, cause)
+            place = self._create(session, found.kept, at, cause)
+            self._note_demoted(session, found.demoted, place.node, at, cause)
+            return place
         owned = [i for i in found.kept if i in owners]
         node = self._owner[owned[0]]
+        self._note_demoted(session, found.demoted, node, at, cause)
         self._attach([i for i in found.kept if i not in owners], node, at)
         root = found.groups[0]
         if len(found.groups) > 1:
@@ -250,31 +264,50 @@ class People:
             met.add(self._root[other])
             self.link(session, node, other, at, cause)
         for group in groups[1:]:
-            nodes = session.rows("SELECT node FROM nodes WHERE root = ?", (group,))
-            self._set_root(session, [row[0] for row in nodes], root)
-            session.run("DELETE FROM profiles WHERE root = ?", (group,))
-            self.changed.discard(group)
+            self._move(session, group, root)
+        self._rewrite(session, root)
+
+    def _move(self, session: Session, group: int, root: int) -> None:
+        """Give all nodes of a person another root."""
+        nodes = session.rows("SELECT node FROM nodes WHERE root = ?", (group,))
+        self._set_root(session, [row[0] for row in nodes], root)
+        session.run("DELETE FROM profiles WHERE root = ?", (group,))
+        self.changed.discard(group)
+
+    def _rewrite(self, session: Session, root: int) -> None:
+        """Note that a person is another than before, for every reader and process."""
+        nodes = [row[0] for row in session.rows("SELECT node FROM nodes WHERE root = ?", (root,))]
+        bump_epochs(session, nodes, self.now)
+        self.regrouped.add(root)
+        self.changed.add(root)
         self._bump(session)
 
     def link(self, session: Session, node: int, other: int, at: int, cause: str) -> None:
         """Write an edge between two nodes, with the message or the steward that caused it."""
+        number = count_up(session, EDGES)
         session.run(
-            "INSERT INTO edges (edge, node, other, at, cause) "
-            "SELECT COALESCE(MAX(edge), 0) + 1, ?, ?, ?, ? FROM edges",
-            (node, other, at, cause),
+            "INSERT INTO edges (edge, node, other, at, cause) VALUES (?, ?, ?, ?, ?)",
+            (number, node, other, at, cause),
         )
         write_audit(session, at, "merged", node, other, None, cause)
 
-    def join_roots(self, session: Session, root: int, other: int, at: int, cause: str) -> None:
-        """Join two people because a steward says so.
+    def join_nodes(self, session: Session, node: int, other: int, at: int, cause: str) -> None:
+        """Join the people of two nodes because a steward says so.
 
         Raises
         ------
         InvalidRequest
-            If the result would break a limit, such as one `user_id` a person.
+            If they are one already, are no more, or together would break a limit, such as one
+            `user_id` a person.
         """
-        both = {r: self.find_members(session, r) for r in (root, other)}
-        together = [i for members in both.values() for i in members]
+        found = session.rows(
+            "SELECT node, root FROM nodes WHERE node IN (?, ?) ORDER BY node = ?",
+            (node, other, other),
+        )
+        roots = [row[1] for row in found]
+        if len(roots) < 2 or roots[0] == roots[1]:
+            raise InvalidRequest("these two are one person already, or one of them is no more")
+        together = [i for root in roots for i in self.find_members(session, root)]
         for kind in {i.kind for i in together}:
             n, most = sum(i.kind == kind for i in together), self.rules.limit(kind)
             if n > most:
@@ -282,16 +315,14 @@ class People:
                     f"these two cannot be one person: together they have {n} {kind}s, and one "
                     f"person has at most {most}"
                 )
-        self.link(session, root, other, at, cause)
-        nodes = session.rows("SELECT node FROM nodes WHERE root = ?", (other,))
-        self._set_root(session, [row[0] for row in nodes], root)
-        session.run("DELETE FROM profiles WHERE root = ?", (other,))
-        self._bump(session)
+        self.link(session, node, other, at, cause)
+        self._move(session, roots[1], roots[0])
+        self._rewrite(session, roots[0])
         self.forget_placed()
-        self.changed.add(root)
 
     def _attach(self, identifiers: Iterable[Identifier], node: int, at: int) -> None:
         for identifier in identifiers:
+            self._absent.discard(identifier)
             self._owner[identifier] = node
             self._new_identifiers.append((*identifier, node, at))
 
@@ -315,7 +346,7 @@ class People:
         self,
         session: Session,
         demoted: Sequence[Identifier],
-        node: int | None,
+        node: int,
         at: int,
         cause: str,
     ) -> None:
@@ -353,6 +384,25 @@ def set_counter(session: Session, name: str, value: int) -> None:
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (name, value),
     )
+
+
+def count_up(session: Session, name: str) -> int:
+    """Raise a counter by one and return it."""
+    counters: dict[str, int] = dict(session.rows("SELECT name, value FROM counters"))
+    value = counters.get(name, 0) + 1
+    set_counter(session, name, value)
+    return value
+
+
+def bump_epochs(session: Session, nodes: Collection[int], at: int) -> None:
+    """Tell every reader that the past of some nodes is another since a time in microseconds."""
+    for part in in_parts(sorted(nodes)):
+        places = ", ".join("?" * len(part))
+        session.run(
+            "UPDATE nodes SET epoch = CASE WHEN epoch < ? THEN ? ELSE epoch + 1 END "
+            f"WHERE node IN ({places})",
+            [at, at, *part],
+        )
 
 
 def bump_structure(session: Session) -> None:

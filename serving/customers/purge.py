@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from serving.customers.database import Session, SQLite, in_parts
+from serving.customers.database import Session, SQLite
 from serving.customers.dead_letters import remove_dead_letters
 from serving.customers.erase import finish_erasures, list_unfinished
-from serving.customers.people import bump_structure
+from serving.customers.people import bump_epochs, bump_structure
 from serving.customers.person import to_microseconds_of
 from serving.customers.store import CustomerStore
 
@@ -24,10 +24,14 @@ class Purged:
     ----------
     events : int
     dead_letters : int
+    is_folded : bool
+        Whether the write-ahead log is empty, so that nothing erased is left in it; False while a
+        service reads it.
     """
 
     events: int
     dead_letters: int
+    is_folded: bool
 
 
 def purge_store(store: CustomerStore, now: datetime) -> Purged:
@@ -43,14 +47,13 @@ def purge_store(store: CustomerStore, now: datetime) -> Purged:
     events = 0
     with store.write() as session:
         if settings.retention_days is not None:
-            events = _remove_events(session, at - settings.retention_days * DAY)
+            events = _remove_events(session, at - settings.retention_days * DAY, at)
         limit = at - settings.dead_letter_days * DAY
         old = session.rows("SELECT letter FROM dead_letters WHERE received_at < ?", (limit,))
         remove_dead_letters(session, [row[0] for row in old])
     store.people.forget()
-    if isinstance(store.database, SQLite):
-        store.database.fold_log()
-    return Purged(events, len(old))
+    is_folded = not isinstance(store.database, SQLite) or store.database.fold_log()
+    return Purged(events, len(old), is_folded)
 
 
 def list_erased(store: CustomerStore) -> dict[int, str]:
@@ -66,7 +69,7 @@ def finish_purge(
         finish_erasures(session, erasures, to_microseconds_of(now), models)
 
 
-def _remove_events(session: Session, before: int) -> int:
+def _remove_events(session: Session, before: int, at: int) -> int:
     """Remove events, and tell every reader that the past of their people is another."""
     nodes = [
         row[0]
@@ -75,10 +78,12 @@ def _remove_events(session: Session, before: int) -> int:
         )
     ]
     removed = session.run("DELETE FROM event_rows WHERE occurred_at < ?", (before,))
-    session.run("DELETE FROM order_changes WHERE at < ?", (before,))
-    for part in in_parts(nodes):
-        places = ", ".join("?" * len(part))
-        session.run(f"UPDATE nodes SET epoch = epoch + 1 WHERE node IN ({places})", list(part))
+    session.run(
+        "DELETE FROM order_changes WHERE at < ? AND order_id NOT IN "
+        "(SELECT order_id FROM order_changes WHERE at >= ?)",
+        (before, before),
+    )
+    bump_epochs(session, nodes, at)
     if removed:
         bump_structure(session)
     return removed

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 from features.segment.envelope import Envelope
-from serving.customers.applying import Received
+from serving.customers.applying import Outcome, Received
+from serving.customers.database import Session
 from serving.customers.dead_letters import DeadLetter, read_dead_letters, remove_dead_letters
 from serving.customers.store import CustomerStore
 
@@ -41,13 +43,7 @@ def replay_letters(store: CustomerStore, reason: str | None) -> Counter[str]:
             )
             for letter in kept
         ]
-        outcomes = store.apply(
-            items,
-            # each that is rejected again is written anew, so the old ones go in any case
-            also=lambda session, _, kept=kept: remove_dead_letters(  # type: ignore[misc]
-                session, [letter.letter for letter in kept]
-            ),
-        )
+        outcomes = store.apply(items, also=partial(_remove_done, kept=kept))
         counts.update(outcome.status for outcome in outcomes)
 
 
@@ -57,3 +53,13 @@ def _find_envelope(letter: DeadLetter) -> Envelope:
         return Envelope(is_received_now=False)
     kind = letter.source.rsplit("/", 1)[-1]
     return Envelope(type=None if kind in ("batch", "webhook") else kind)
+
+
+def _remove_done(session: Session, outcomes: list[Outcome], *, kept: list[DeadLetter]) -> None:
+    """Remove the letters that were taken, or were written anew for another reason."""
+    done = [
+        letter.letter
+        for letter, outcome in zip(kept, outcomes, strict=True)
+        if outcome.rejected is None or outcome.rejected.reason != letter.reason
+    ]
+    remove_dead_letters(session, done)

@@ -10,11 +10,12 @@ import pandas as pd
 
 from features.errors import InvalidRequest, NotEnoughData
 from features.identity.proposals import propose_matches
-from serving.customers.people import write_audit
+from serving.customers.people import count_up, write_audit
 from serving.customers.profile_rows import read_traits
 from serving.customers.store import CustomerStore
 
 ACCEPTED, REFUSED = "accepted", "rejected"
+PROPOSALS = "proposals"
 STEWARD = "steward: accepted a proposal"
 
 
@@ -25,14 +26,14 @@ class Proposal:
     Attributes
     ----------
     number : int
-        What a steward calls it by.
-    root, other : int
+        What a steward calls it by; given once.
+    node, other : int
     probability : float
     reasons : str
     """
 
     number: int
-    root: int
+    node: int
     other: int
     probability: float
     reasons: str
@@ -71,18 +72,23 @@ def propose_people(store: CustomerStore, at: int, *, threshold: float | None = N
         )
     least = store.settings.identity.proposal_threshold if threshold is None else threshold
     matches = propose_matches(people, threshold=least)
-    rows = [
-        (*sorted((int(one["profile_a"]), int(one["profile_b"]))), float(one["probability"]),
-         str(one["reasons"]), at)
-        for one in matches.to_dict("records")
-    ]  # fmt: skip
+    found = sorted(matches.to_dict("records"), key=lambda one: -one["probability"])
     with store.write() as session:
         session.run("DELETE FROM proposals WHERE verdict IS NULL")
-        session.run_many(
-            "INSERT INTO proposals (node, other, probability, reasons, at) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (node, other) DO NOTHING",
-            rows,
-        )
+        for one in found:
+            node, other = sorted((int(one["profile_a"]), int(one["profile_b"])))
+            session.run(
+                "INSERT INTO proposals (node, other, probability, reasons, at, number) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (node, other) DO NOTHING",
+                (
+                    node,
+                    other,
+                    float(one["probability"]),
+                    str(one["reasons"]),
+                    at,
+                    count_up(session, PROPOSALS),
+                ),
+            )
     return len(list_proposals(store))
 
 
@@ -106,23 +112,26 @@ def read_people(store: CustomerStore) -> pd.DataFrame:
 def list_proposals(store: CustomerStore) -> list[Proposal]:
     """Return the proposals that wait, the surest first; people who were joined since are left."""
     found = store.session.rows(
-        "SELECT a.root, b.root, MAX(probability), MIN(reasons) FROM proposals p "
+        "SELECT number, p.node, p.other, probability, reasons FROM proposals p "
         "JOIN nodes a ON a.node = p.node JOIN nodes b ON b.node = p.other "
-        "WHERE verdict IS NULL AND a.root <> b.root GROUP BY a.root, b.root"
+        "WHERE verdict IS NULL AND a.root <> b.root ORDER BY probability DESC, number"
     )
-    ordered = sorted(found, key=lambda row: (-row[2], row[0], row[1]))
-    return [Proposal(number, *row) for number, row in enumerate(ordered, start=1)]
+    return [Proposal(*row) for row in found]
 
 
 def describe_proposal(store: CustomerStore, proposal: Proposal) -> str:
     """Return both people side by side, and why they are proposed."""
+    roots = [
+        store.session.rows("SELECT root FROM nodes WHERE node = ?", (node,))[0][0]
+        for node in (proposal.node, proposal.other)
+    ]
     sides = [
         msgspec.json.encode(read_traits(store.session, root), order="sorted").decode()
-        for root in (proposal.root, proposal.other)
+        for root in roots
     ]
     return (
         f"{proposal.number}: {proposal.probability:.1%}, {proposal.reasons}\n"
-        f"  person-{proposal.root} {sides[0]}\n  person-{proposal.other} {sides[1]}"
+        f"  person-{roots[0]} {sides[0]}\n  person-{roots[1]} {sides[1]}"
     )
 
 
@@ -134,16 +143,15 @@ def judge_proposal(store: CustomerStore, proposal: Proposal, at: int, *, is_acce
     InvalidRequest
         If together they would break a limit; the proposal still waits then.
     """
-    if is_accepted:
-        store.join(proposal.root, proposal.other, at, STEWARD)
-    verdict = ACCEPTED if is_accepted else REFUSED
     with store.write() as session:
+        store.people.begin(session, at)
+        verdict = ACCEPTED if is_accepted else REFUSED
         changed = session.run(
-            "UPDATE proposals SET verdict = ?, judged_at = ? WHERE verdict IS NULL AND "
-            "node IN (SELECT node FROM nodes WHERE root IN (?, ?)) AND "
-            "other IN (SELECT node FROM nodes WHERE root IN (?, ?))",
-            (verdict, at, *(proposal.root, proposal.other) * 2),
+            "UPDATE proposals SET verdict = ?, judged_at = ? WHERE verdict IS NULL AND number = ?",
+            (verdict, at, proposal.number),
         )
         if not changed:
             raise InvalidRequest(f"proposal {proposal.number}: it no longer waits")
-        write_audit(session, at, verdict, proposal.root, proposal.other, None, "steward")
+        if is_accepted:
+            store.join_within(session, proposal.node, proposal.other, at, STEWARD)
+        write_audit(session, at, verdict, proposal.node, proposal.other, None, "steward")

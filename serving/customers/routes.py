@@ -16,6 +16,8 @@ from serving.metrics import Metrics
 from serving.problems import Kind, Problem
 
 ONE = "/v1/customers/{customer}"
+"""As the contract writes it; an id may hold a slash, so the routes take all of the path."""
+_ONE, _EXPORT = "/v1/customers/{customer:path}", "/v1/customers/{customer:path}/export"
 
 
 def make_customer_routes(
@@ -25,8 +27,8 @@ def make_customer_routes(
     if customers is None:
         methods = {
             **{f"/v1/{name}": ["POST"] for name in (*PATHS, "batch", "webhook")},
-            ONE: ["GET", "DELETE"],
-            f"{ONE}/export": ["GET"],
+            _EXPORT: ["GET"],
+            _ONE: ["GET", "DELETE"],
         }
         return [Route(path, _refuse, methods=own) for path, own in methods.items()]
     collect = CollectEndpoints(
@@ -39,8 +41,8 @@ def make_customer_routes(
         *(Route(f"/v1/{name}", collect.one, methods=["POST"]) for name in PATHS),
         Route("/v1/batch", collect.batch, methods=["POST"]),
         Route("/v1/webhook", collect.webhook, methods=["POST"]),
-        Route(ONE, one.serve, methods=["GET", "DELETE"]),
-        Route(f"{ONE}/export", one.export, methods=["GET"]),
+        Route(_EXPORT, one.export, methods=["GET"]),
+        Route(_ONE, one.serve, methods=["GET", "DELETE"]),
     ]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from features.identity.identifiers import KINDS, USER_ID, IdentityRules
 from features.project import Project, Settings
+from features.schema import EVENTS, TOUCHES
 from features.segment.reader import MessageReader
 from serving.customers.database import Database, PostgreSQL, SQLite
 
@@ -69,8 +71,13 @@ class CustomersSettings(Settings):
     """A `postgresql://` address where several machines serve; by default SQLite in the workspace.
     A password belongs in the environment (PGPASSWORD, PGPASSFILE)."""
     write_keys: tuple[str, ...] = ()
-    """SHA-256, in hex, of the keys that may write and read customers. Without any, every key may:
-    the service then must not be reachable from elsewhere."""
+    """SHA-256, in hex, of the keys that may send messages: those in web pages, which all may see.
+    While no key of any kind is set, everybody may do all: only for a service that cannot be
+    reached from elsewhere."""
+    read_keys: tuple[str, ...] = ()
+    """The same, of the keys that may look up single customers."""
+    erase_keys: tuple[str, ...] = ()
+    """The same, of the keys that may erase them."""
     webhook_secret_variable: str = "ALMANAC_WEBHOOK_SECRET"  # noqa: S105 - its name, not its value
     """Environment variable with the secret that webhooks are signed with."""
     max_event_bytes: int = Field(default=32 * 1024, ge=1024)
@@ -92,15 +99,29 @@ class CustomersSettings(Settings):
     identity: IdentitySettings = IdentitySettings()
     consent: ConsentSettings = ConsentSettings()
 
-    @field_validator("write_keys")
+    @field_validator("write_keys", "read_keys", "erase_keys")
     @classmethod
     def _are_hashes(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.fullmatch(r"[0-9a-f]{64}", key) for key in keys):
             raise ValueError(
-                "write_keys holds SHA-256 in hex, never a key itself; make one with "
+                "keys are written as SHA-256 in hex, never a key itself; make one with "
                 "printf %s KEY | sha256sum"
             )
         return keys
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether anybody is kept out."""
+        return bool(self.write_keys or self.read_keys or self.erase_keys)
+
+    @model_validator(mode="after")
+    def _has_room(self) -> CustomersSettings:
+        if self.max_waiting < self.max_batch_events:
+            raise ValueError(
+                f"max_waiting is {self.max_waiting}, and one batch may hold "
+                f"{self.max_batch_events}; raise max_waiting or lower max_batch_events"
+            )
+        return self
 
     @field_validator("store")
     @classmethod
@@ -132,3 +153,20 @@ def open_database(project: Project) -> Database:
     if settings.store:
         return PostgreSQL(settings.store)
     return SQLite(project.workspace.root / STORE_FILE)
+
+
+def is_store_used(project: Project) -> bool:
+    """Say whether customers are kept: in PostgreSQL, or in a file that is there."""
+    has_file = (project.workspace.root / STORE_FILE).exists()
+    return bool(read_settings(project).store) or has_file
+
+
+def is_source(project: Project) -> bool:
+    """Say whether the project's events are read from the store itself, or from nowhere else."""
+    events = project.tables.get(EVENTS.name)
+    if events is None:
+        return TOUCHES.name not in project.tables
+    settings = read_settings(project)
+    return events.url is not None and (
+        Path(events.url).name == STORE_FILE or events.url == settings.store
+    )

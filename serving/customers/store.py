@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import hmac
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from features.errors import AlmanacError
-from features.identity.identifiers import KINDS, Identifier
+from features.errors import AlmanacError, ProjectError
+from features.identity.identifiers import EMAIL, KINDS, USER_ID, Identifier
 from features.project import Project
-from serving.customers.applying import Applier, Outcome, Received
-from serving.customers.database import Database, NotUnique, Session
-from serving.customers.erase import Erased, erase_person
-from serving.customers.marks import Marker, load_marker
-from serving.customers.people import People, find_owners
+from serving.customers.applying import Applier, Outcome, Received, settle_person
+from serving.customers.database import Database, NotUnique, Session, in_parts
+from serving.customers.erase import Erased, erase_person, forget_names
+from serving.customers.marks import KEY_FILE, KEY_VARIABLE, Marker, load_marker
+from serving.customers.people import People, bump_structure, find_owners
 from serving.customers.profile_rows import write_profiles
 from serving.customers.settings import CustomersSettings, open_database, read_settings
 from serving.customers.tables import TABLES, define_views
 
+_KEY_FACT = "erasure key"
+_PSEUDONYM = re.compile(r"person-([0-9]{1,18})")
+_NOBODY = (
+    "nobody is known by this identifier; name it as kind:value, such as email:ann@example.com, or "
+    "by its value alone"
+)
 _VIEWS = "views"
-_VIEWS_VERSION = 1
+_VIEWS_VERSION = 2
 """Raised when a view is defined otherwise."""
 
 
@@ -51,6 +59,7 @@ class CustomerStore:
         self.session = database.connect()
         self._applier = Applier(settings, self.people, marker, models)
         _create(database, self.session)
+        _check_key(database, self.session, marker)
 
     @classmethod
     def open(cls, project: Project, models: Callable[[], Sequence[str]] = tuple) -> CustomerStore:
@@ -119,35 +128,65 @@ class CustomerStore:
                 also(session, outcomes)
         return outcomes
 
-    def erase(self, root: int, at: int) -> Erased:
+    def erase(self, name: str, at: int, *, is_published: bool = False) -> Erased:
         """Forget a person for ever.
 
         Parameters
         ----------
-        root : int
-            From `find`.
+        name : str
+            As for `find`; a bare value must be a customer id or an e-mail address, as a number
+            could be another one's loyalty card.
         at : int
             Microseconds; what happened before is refused from now on.
+        is_published : bool
+            Whether a published model knows a customer of this id, though the store may not.
+
+        Raises
+        ------
+        UnknownCustomer
+            If nobody has it, and no published model either.
         """
         with self.write() as session:
-            erased = erase_person(session, root, at, self.marker, models=self.models())
+            self.people.begin(session, at)
+            roots = find_roots(session, [name], self, is_strict=True)
+            if name in roots:
+                erased = erase_person(session, roots[name], at, self.marker, models=self.models())
+            elif is_published:
+                erased = Erased(name, {}, tuple(self.models()))
+            else:
+                raise UnknownCustomer(_NOBODY)
+            cleaned = self.rules.clean(USER_ID, name)
+            named = [] if cleaned is None else [Identifier(USER_ID, cleaned)]
+            if is_published:
+                forget_names(session, named, at, self.marker, models=self.models())
+                bump_structure(session)
         self.people.forget()
         return erased
 
     def split(self, edge: int, at: int, cause: str) -> tuple[int, ...]:
         """Take a merge back; see `People.split`."""
         with self.write() as session:
-            self.people.begin(session)
+            self.people.begin(session, at)
             roots = self.people.split(session, edge, at, cause)
-            write_profiles(session, self.people.changed, self.settings.consent)
+            self._finish(session)
         return roots
 
-    def join(self, root: int, other: int, at: int, cause: str) -> None:
-        """Join two people because a steward says so; see `People.join_roots`."""
+    def join(self, node: int, other: int, at: int, cause: str) -> None:
+        """Join two people because a steward says so; see `People.join_nodes`."""
         with self.write() as session:
-            self.people.begin(session)
-            self.people.join_roots(session, root, other, at, cause)
-            write_profiles(session, self.people.changed, self.settings.consent)
+            self.people.begin(session, at)
+            self.join_within(session, node, other, at, cause)
+
+    def join_within(self, session: Session, node: int, other: int, at: int, cause: str) -> None:
+        """Join two people within a transaction that was begun."""
+        self.people.join_nodes(session, node, other, at, cause)
+        self._finish(session)
+
+    def _finish(self, session: Session) -> None:
+        """Settle and write what follows from people being others than before."""
+        for root in self.people.regrouped:
+            settle_person(session, root, self.people.now)
+        write_profiles(session, self.people.changed, self.settings.consent)
 
     def find(self, name: str) -> int:
         """Return the root of the person that an identifier names; see `find_root`."""
@@ -172,18 +211,26 @@ def find_root(session: Session, name: str, store: CustomerStore) -> int:
     """
     found = find_roots(session, [name], store)
     if name not in found:
-        raise UnknownCustomer(
-            "nobody is known by this identifier; name it as kind:value, such as "
-            "email:ann@example.com, or by its value alone"
-        )
+        raise UnknownCustomer(_NOBODY)
     return found[name]
 
 
-def find_roots(session: Session, names: Sequence[str], store: CustomerStore) -> dict[str, int]:
-    """Return the roots of those people that are known, by the name that was asked for."""
+def find_roots(
+    session: Session, names: Sequence[str], store: CustomerStore, *, is_strict: bool = False
+) -> dict[str, int]:
+    """Return the roots of those people that are known, by the name that was asked for.
+
+    Parameters
+    ----------
+    session : Session
+    names : sequence of str
+    store : CustomerStore
+    is_strict : bool
+        Whether a bare value is a customer id or an e-mail address, not a number of any kind.
+    """
     wanted: dict[Identifier, list[str]] = {}
     for name in names:
-        for identifier in _read_name(name, store):
+        for identifier in _read_name(name, store, is_strict=is_strict):
             wanted.setdefault(identifier, []).append(name)
     best: dict[str, tuple[int, int]] = {}
     for kind, value, _, root in find_owners(session, wanted):
@@ -196,25 +243,51 @@ def find_roots(session: Session, names: Sequence[str], store: CustomerStore) -> 
 
 
 def _find_pseudonyms(session: Session, names: Sequence[str]) -> dict[str, int]:
-    named = [name for name in names if name.startswith("person-")]
-    found = {}
-    for name in named:
-        rows = session.rows("SELECT root FROM profiles WHERE customer_id = ?", (name,))
-        if rows:
-            found[name] = rows[0][0]
+    """Return the roots of people by a pseudonym that they ever had: that of any of their nodes."""
+    nodes = {int(m[1]): name for name in names if (m := _PSEUDONYM.fullmatch(name))}
+    found: dict[str, int] = {}
+    for part in in_parts(sorted(nodes)):
+        places = ", ".join("?" * len(part))
+        for node, root in session.rows(
+            f"SELECT node, root FROM nodes WHERE node IN ({places})", list(part)
+        ):
+            found[nodes[node]] = root
     return found
 
 
-def _read_name(name: str, store: CustomerStore) -> Iterator[Identifier]:
+def _read_name(name: str, store: CustomerStore, *, is_strict: bool) -> Iterator[Identifier]:
     kind, colon, value = name.partition(":")
     if colon and kind in KINDS:
         cleaned = store.rules.clean(kind, value)
         if cleaned is not None:
             yield Identifier(kind, cleaned)
-    for kind in KINDS:
+    for kind in (USER_ID, EMAIL) if is_strict else KINDS:
         cleaned = store.rules.clean(kind, name)
         if cleaned is not None:
             yield Identifier(kind, cleaned)
+
+
+def _check_key(database: Database, session: Session, marker: Marker) -> None:
+    """Refuse to go on with another key than the marks were made with.
+
+    Raises
+    ------
+    ProjectError
+        If it is another one.
+    """
+    own = marker.mark(_KEY_FACT)
+    found = dict(session.rows("SELECT name, value FROM facts"))
+    if _KEY_FACT not in found:
+        note = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+        with database.write(session):
+            session.run(note, (_KEY_FACT, own))
+        found = dict(session.rows("SELECT name, value FROM facts"))
+    if not hmac.compare_digest(found[_KEY_FACT], own):
+        raise ProjectError(
+            f"the erasure key is not the one that this store's marks were made with, so it would "
+            f"not know who was erased; give every machine the same key in {KEY_VARIABLE}, or the "
+            f"file {KEY_FILE} of the workspace that made the store"
+        )
 
 
 def _create(database: Database, session: Session) -> None:

@@ -28,12 +28,12 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS edges_by_other ON edges (other)",
     """CREATE TABLE IF NOT EXISTS event_rows (
         seq INTEGER PRIMARY KEY, node INTEGER NOT NULL, hash INTEGER NOT NULL,
-        is_hidden INTEGER NOT NULL, received_at INTEGER NOT NULL,
+        digest INTEGER NOT NULL, is_hidden INTEGER NOT NULL, received_at INTEGER NOT NULL,
         event_id TEXT NOT NULL, occurred_at INTEGER NOT NULL, channel TEXT, type TEXT NOT NULL,
         region_id TEXT, product_id TEXT, order_id TEXT, promotion_id TEXT, message_id TEXT,
         quantity REAL, value REAL, currency TEXT, device_time_zone TEXT)""",
     "CREATE UNIQUE INDEX IF NOT EXISTS event_rows_by_hash ON event_rows (hash)",
-    "CREATE INDEX IF NOT EXISTS event_rows_by_node ON event_rows (node, occurred_at)",
+    "CREATE INDEX IF NOT EXISTS event_rows_by_node ON event_rows (node, received_at)",
     """CREATE INDEX IF NOT EXISTS event_rows_by_order ON event_rows (order_id)
         WHERE order_id IS NOT NULL""",
     """CREATE INDEX IF NOT EXISTS event_rows_by_message ON event_rows (message_id)
@@ -43,6 +43,9 @@ TABLES = (
         kind TEXT NOT NULL, at INTEGER NOT NULL, amount REAL)""",
     "CREATE INDEX IF NOT EXISTS order_changes_by_order ON order_changes (order_id)",
     "CREATE INDEX IF NOT EXISTS order_changes_by_node ON order_changes (node)",
+    # What is left of a message that erased somebody, so that it does so once.
+    "CREATE TABLE IF NOT EXISTS deletions (hash INTEGER PRIMARY KEY, at INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     """CREATE TABLE IF NOT EXISTS traits (
         node INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, at INTEGER NOT NULL,
         PRIMARY KEY (node, name)) WITHOUT ROWID""",
@@ -60,7 +63,9 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS audit_by_identifier ON audit (kind, value)",
     """CREATE TABLE IF NOT EXISTS dead_letters (
         letter INTEGER PRIMARY KEY, received_at INTEGER NOT NULL, source TEXT NOT NULL,
-        reason TEXT NOT NULL, detail TEXT NOT NULL, pointer TEXT, message_id TEXT, body TEXT)""",
+        reason TEXT NOT NULL, detail TEXT NOT NULL, pointer TEXT, message_id TEXT, body TEXT,
+        hash INTEGER NOT NULL)""",
+    "CREATE UNIQUE INDEX IF NOT EXISTS dead_letters_by_hash ON dead_letters (hash)",
     """CREATE TABLE IF NOT EXISTS dead_letter_marks (
         mark TEXT NOT NULL, letter INTEGER NOT NULL, PRIMARY KEY (mark, letter)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS dead_letter_marks_by_letter ON dead_letter_marks (letter)",
@@ -71,7 +76,8 @@ TABLES = (
         counts TEXT NOT NULL, models TEXT NOT NULL, customer_id TEXT, files_at INTEGER)""",
     """CREATE TABLE IF NOT EXISTS proposals (
         node INTEGER NOT NULL, other INTEGER NOT NULL, probability REAL NOT NULL,
-        reasons TEXT NOT NULL, at INTEGER NOT NULL, verdict TEXT, judged_at INTEGER,
+        reasons TEXT NOT NULL, at INTEGER NOT NULL, number INTEGER NOT NULL, verdict TEXT,
+        judged_at INTEGER,
         PRIMARY KEY (node, other)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS files (
         digest TEXT PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL,
@@ -127,7 +133,9 @@ def define_views(database: Database) -> tuple[str, ...]:
     )
     customers = (
         "SELECT customer_id, time_zone, CASE WHEN time_zone IS NOT NULL THEN 'stated' END "
-        "AS time_zone_source, region_id, consent, "
+        "AS time_zone_source, region_id, "
+        # nothing is sent to a pseudonym: who it is has not agreed
+        "CASE WHEN is_personal = 1 THEN consent ELSE 'none' END AS consent, "
         f"{moment('created_at')} AS created_at FROM profiles"
     )
     views = {"events": events, "touches": touches, "customers": customers}

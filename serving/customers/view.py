@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.customer.time_zones import PROJECT
 from features.errors import AlmanacError
 from features.schema import CHANNELS, Promotions
 from models.campaign.eligibility import (
@@ -65,14 +66,21 @@ class CustomerView:
         self.live, self.answers, self.offers = live, answers, offers
         self.model_version = model_version
 
+    def is_published(self, name: str) -> bool:
+        """Say whether the published profiles know a customer by this id."""
+        return self.answers is not None and name in self.answers.predictor.profiles.rows
+
     def tell(self, row: Row, now: datetime) -> dict[str, Any]:
-        """Return what `contract.CustomerProfile` holds."""
+        """Return what `contract.CustomerProfile` holds.
+
+        Of who has not agreed only is told who they are and what they said, not what they did.
+        """
         session, person = self.live.session, self.live.read(row, now)
         is_personal = row.stated.is_personal
         notes = [] if is_personal else [NO_CONSENT]
-        if is_personal and self.answers is None:
+        if is_personal and (self.answers is None or not self.answers.is_live):
             notes.append(NO_MODEL)
-        promotions, doubts = self._judge_offers(row, person, now)
+        promotions, doubts = self._judge_offers(row, person, now) if is_personal else ([], [])
         worth, outlook = self._value(person, now) if is_personal else (None, None)
         return {
             "customer_id": row.stated.customer_id,
@@ -85,10 +93,10 @@ class CustomerView:
                 "preferences": read_preferences(session, row.root),
                 "channels": row.stated.consent,
             },
-            "time_zone": person.zone.time_zone,
-            "time_zone_source": person.zone.source,
-            "region_id": person.region_id,
-            "channels": list_channels(person),
+            "time_zone": person.zone.time_zone if is_personal else self.live.time_zone,
+            "time_zone_source": person.zone.source if is_personal else PROJECT,
+            "region_id": person.region_id if is_personal else row.stated.region_id,
+            "channels": list_channels(person) if is_personal else [],
             "merges": self._list_merges(row),
             "receptivity": self._receive(row, person, now) if is_personal else None,
             "value": worth,
@@ -98,7 +106,7 @@ class CustomerView:
         }
 
     def _receive(self, row: Row, person: Person, now: datetime) -> dict[str, Any] | None:
-        if self.answers is None:
+        if self.answers is None or not self.answers.is_live:
             return None
         used = [channel for channel in CHANNELS if channel in person.last_seen]
         maps = []

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from features.errors import AlmanacError
 from features.segment.messages import Message, Rejected
 from serving.customers.applying import Outcome, Received
-from serving.customers.database import StoreUnavailable
+from serving.customers.database import NotUnique, StoreUnavailable
 from serving.customers.store import CustomerStore
 from serving.logs import FIELDS, LOGGER
 
@@ -42,6 +42,7 @@ class _Job:
     read: Read
     received_at: int
     source: str
+    around: bytes | None = None
     done: Future[list[Outcome]] = field(default_factory=Future)
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -49,7 +50,7 @@ class _Job:
         """Return the next messages, read."""
         start = len(self.outcomes)
         return [
-            Received(content, self.read(content), self.received_at, self.source)
+            Received(content, self.read(content), self.received_at, self.source, self.around)
             for content in self.contents[start : start + most]
         ]
 
@@ -82,16 +83,33 @@ class Writer:
         return self._waiting
 
     def submit(
-        self, contents: Sequence[bytes], read: Read, received_at: int, source: str
+        self,
+        contents: Sequence[bytes],
+        read: Read,
+        received_at: int,
+        source: str,
+        around: bytes | None = None,
     ) -> Future[list[Outcome]]:
         """Take messages in; the future is done when they are durable.
+
+        Parameters
+        ----------
+        contents : sequence of bytes
+        read : callable
+            Reads one of them.
+        received_at : int
+            Microseconds.
+        source : str
+            The address they came by.
+        around : bytes, optional
+            What is stated around them.
 
         Raises
         ------
         QueueFull
             If too many wait.
         """
-        job = _Job(contents, read, received_at, source)
+        job = _Job(contents, read, received_at, source, around)
         job.done.set_running_or_notify_cancel()  # a caller who went away does not take it back
         with self._turn:
             if self._is_stopping or self._waiting + len(contents) > self.max_waiting:
@@ -106,6 +124,8 @@ class Writer:
         done: Future[object] = Future()
         done.set_running_or_notify_cancel()
         with self._turn:
+            if self._is_stopping:
+                raise QueueFull("the service is stopping; send it again in a second")
             self._calls.append((work, done))
             self._turn.notify()
         return done
@@ -159,11 +179,12 @@ class Writer:
 
     def _fail(self, jobs: Sequence[tuple[_Job, int]], error: Exception) -> None:
         """Tell one request that it failed; of several, find out which by trying each alone."""
-        if isinstance(error, StoreUnavailable) or len(jobs) == 1:
-            if not isinstance(error, StoreUnavailable):
+        is_away = isinstance(error, StoreUnavailable) and not isinstance(error, NotUnique)
+        if is_away or len(jobs) == 1:
+            if not is_away:
                 log.error("customers could not be stored", exc_info=error, extra={FIELDS: {}})
             for job, _ in jobs:
-                self._finish(job, error)
+                self._finish(job, _tell_half(error, job) if is_away else error)
             return
         for one in jobs:
             self._write([one])
@@ -177,6 +198,16 @@ class Writer:
             job.done.set_result(job.outcomes)
         else:
             job.done.set_exception(error)
+
+
+def _tell_half(error: Exception, job: _Job) -> Exception:
+    """Return the error of a request; one of which a part is stored says so."""
+    if not job.outcomes:
+        return error
+    return StoreUnavailable(
+        f"the store of customers took {len(job.outcomes)} of {len(job.contents)} messages; send "
+        "them all again, none is taken twice"
+    )
 
 
 def _settle(done: Future[object], work: Callable[[], object]) -> None:
