@@ -189,3 +189,17 @@ def test_a_server_that_does_not_answer_is_said_so_without_its_password():
     with pytest.raises(StoreUnavailable, match="PostgreSQL does not answer") as caught:
         PostgreSQL("postgresql://almanac:hunter2@127.0.0.1:1/x").connect()
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_connection_that_was_cut_is_opened_again(make_store):
+    store, other = make_store(), make_store()
+    store.apply(receive(view("m1", ("user_id", "ann"))))
+    live = open_live(store)
+    other.session.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        "AND datname = current_database()"
+    )
+    assert live.read(live.find(["ann"])["ann"], AS_OF).read(AS_OF)["active_count"] == 1.0
+    assert store.apply(receive(view("m2", ("user_id", "ann"))))[0].status == "accepted"
+    assert live.read(live.find(["ann"])["ann"], AS_OF).read(AS_OF)["active_count"] == 2.0
+    live.close()

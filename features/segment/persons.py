@@ -28,7 +28,7 @@ def find_traits(message_type: str, raw: RawMessage, context: Context) -> dict[st
     Raises
     ------
     Refused
-        If there are more than `MOST_TRAITS`, a name is longer than `LONGEST_TRAIT_NAME`, they are
+        If there are more than `MOST_TRAITS`, a name is longer than `LONGEST_TRAIT_NAME` or not printable, they are
         nested more deeply than `DEEPEST_TRAITS`, or they hold an integer of more than 64 bits.
     """
     around = context.traits
@@ -39,10 +39,11 @@ def find_traits(message_type: str, raw: RawMessage, context: Context) -> dict[st
         traits, place = around, "/context/traits"
     else:
         return {}
-    if len(traits) > MOST_TRAITS or max(map(len, traits)) > LONGEST_TRAIT_NAME:
+    is_long = len(traits) > MOST_TRAITS or max(map(len, traits)) > LONGEST_TRAIT_NAME
+    if is_long or not all(map(str.isprintable, traits)):
         detail = (
             f"expected at most {MOST_TRAITS} traits, with names of at most {LONGEST_TRAIT_NAME} "
-            "characters"
+            "printable characters"
         )
         raise Refused(Reason.INVALID_TRAITS, place, detail)
     _check_inside(traits, place)
