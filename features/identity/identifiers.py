@@ -19,7 +19,10 @@ USER_ID, EMAIL, PHONE, LOYALTY_CARD, DEVICE_ID, ANONYMOUS_ID = KINDS = (
 """Every kind, the one that weighs most first."""
 LONGEST = 255
 """Characters that an identifier may have."""
-BLOCKED = r"^[0-]*$|^-1$|^person-[0-9]+$|^(null|nil|none|undefined|nan|n/a|unknown|anonymous|guest|test|true|false)$"
+BLOCKED = (
+    r"^[0-]*$|^-1$|^person-[0-9]+$"
+    r"|^(null|nil|none|undefined|nan|n/a|unknown|anonymous|guest|test|true|false)$"
+)
 """Values that say nothing of who somebody is, whatever their kind, and pseudonyms of ours; matched
 without case."""
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")

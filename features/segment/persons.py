@@ -28,8 +28,9 @@ def find_traits(message_type: str, raw: RawMessage, context: Context) -> dict[st
     Raises
     ------
     Refused
-        If there are more than `MOST_TRAITS`, a name is longer than `LONGEST_TRAIT_NAME` or not printable, they are
-        nested more deeply than `DEEPEST_TRAITS`, or they hold an integer of more than 64 bits.
+        If there are more than `MOST_TRAITS`, a name is longer than `LONGEST_TRAIT_NAME` or not
+        printable, they are nested more deeply than `DEEPEST_TRAITS`, or they hold an integer of
+        more than 64 bits.
     """
     around = context.traits
     if message_type == "identify" and raw.traits:
