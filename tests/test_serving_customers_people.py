@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import InvalidRequest
+from features.identity.graph import IdentityGraph
 from features.identity.identifiers import Identifier
 from features.segment.messages import Message
 from serving.customers.store import CustomerStore, UnknownCustomer
@@ -228,6 +229,17 @@ def test_whatever_comes_limits_hold_and_every_event_is_somebodys_once(tmp_path_f
         "JOIN profiles p ON p.root = n.root"
     )
     assert counted == [(len(messages), len(messages))]
+    # the readable graph in memory makes the same people of the same messages
+    graph = IdentityGraph(store.rules)
+    for message in messages:
+        graph.add(message.message_id, message.identifiers)
+    people: dict[int, set[str]] = {}
+    for root, event_id in store.session.rows(
+        "SELECT root, event_id FROM event_rows e JOIN nodes n ON n.node = e.node"
+    ):
+        people.setdefault(root, set()).add(event_id)
+    expected = {frozenset(graph.messages(group)) for group in graph.groups()}
+    assert {frozenset(own) for own in people.values()} == expected
     # a root is a root of itself, and every person has one profile
     roots = {row[0] for row in store.session.rows("SELECT DISTINCT root FROM nodes")}
     assert roots == {row[0] for row in store.session.rows("SELECT root FROM profiles")}

@@ -11,7 +11,7 @@ import msgspec
 
 from features.identity.identifiers import USER_ID, Identifier
 from features.segment.messages import EventRow, Message, Rejected
-from serving.customers.database import Session, in_parts
+from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.dead_letters import write_dead_letter
 from serving.customers.erase import erase_person, find_erased, forget_names
 from serving.customers.marks import Marker
@@ -405,7 +405,7 @@ def _find_seen(session: Session, keys: Sequence[int]) -> dict[int, tuple[str, in
     """Return id and digest of the rows that are there already, by hash."""
     seen: dict[int, tuple[str, int]] = {}
     for part in in_parts(keys):
-        places = ", ".join("?" * len(part))
+        places = mark_places(part)
         for key, event_id, digest in session.rows(
             f"SELECT hash, event_id, digest FROM event_rows WHERE hash IN ({places})", list(part)
         ):

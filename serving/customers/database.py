@@ -8,7 +8,7 @@ prefix of what was numbered.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -305,3 +305,14 @@ def in_parts(values: Sequence[Any], columns: int = 1) -> Iterator[Sequence[Any]]
     size = 512 // columns
     for start in range(0, len(values), size):
         yield values[start : start + size]
+
+
+def mark_places(values: Sized) -> str:
+    """Return a `?` for each value of a list.
+
+    Examples
+    --------
+    >>> mark_places([7, 8])
+    '?, ?'
+    """
+    return ", ".join("?" * len(values))

@@ -11,7 +11,7 @@ import msgspec
 
 from features.identity.identifiers import IdentityRules
 from features.segment.messages import Rejected
-from serving.customers.database import Session, in_parts
+from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.marks import Marker
 from serving.customers.people import count_up
 
@@ -127,7 +127,7 @@ def count_dead_letters(session: Session) -> dict[str, int]:
 def remove_dead_letters(session: Session, letters: Sequence[int]) -> None:
     """Remove some messages, as when they were applied after all."""
     for part in in_parts(list(letters)):
-        places = ", ".join("?" * len(part))
+        places = mark_places(part)
         for table in (LETTERS, "dead_letter_marks"):
             session.run(f"DELETE FROM {table} WHERE letter IN ({places})", list(part))
 
@@ -136,7 +136,7 @@ def find_marked(session: Session, marks: Sequence[str]) -> list[int]:
     """Return the messages in which one of the marked identifiers stands."""
     found: set[int] = set()
     for part in in_parts(list(marks)):
-        places = ", ".join("?" * len(part))
+        places = mark_places(part)
         found.update(
             row[0]
             for row in session.rows(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from features.identity.identifiers import USER_ID, Identifier
-from serving.customers.database import Session, in_parts
+from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.dead_letters import find_marked, remove_dead_letters
 from serving.customers.marks import Marker
 from serving.customers.people import bump_structure, count_up
@@ -137,7 +137,7 @@ def find_erased(
     by_mark = marker.mark_identifiers(identifiers)
     found: dict[Identifier, int] = {}
     for part in in_parts(list(by_mark)):
-        places = ", ".join("?" * len(part))
+        places = mark_places(part)
         for mark, erased_at in session.rows(
             f"SELECT mark, erased_at FROM tombstones WHERE mark IN ({places})", list(part)
         ):
@@ -167,7 +167,7 @@ def finish_erasures(
 def _read_identifiers(session: Session, nodes: Sequence[int]) -> list[Identifier]:
     found: list[Identifier] = []
     for part in in_parts(nodes):
-        places = ", ".join("?" * len(part))
+        places = mark_places(part)
         found.extend(
             Identifier(*row)
             for row in session.rows(
@@ -182,7 +182,7 @@ def _delete(
 ) -> dict[str, int]:
     counts: dict[str, int] = dict.fromkeys([name for name, _ in (*_BY_NODE, *_BY_PAIR)], 0)
     for part in in_parts(nodes, 2):
-        places, values = ", ".join("?" * len(part)), list(part)
+        places, values = mark_places(part), list(part)
         for name, table in _BY_PAIR:
             counts[name] += session.run(
                 f"DELETE FROM {table} WHERE node IN ({places}) OR other IN ({places})",

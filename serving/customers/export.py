@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from features.identity.identifiers import Identifier
+from serving.customers.database import mark_places
 from serving.customers.dead_letters import find_marked
 from serving.customers.live import LiveProfiles, Row
 from serving.customers.person import aware, to_datetime
@@ -27,7 +28,7 @@ def export_rows(live: LiveProfiles, row: Row) -> dict[str, list[dict[str, Any]]]
     row : Row
     """
     nodes = [node for node, _ in row.nodes]
-    within = f"node IN ({', '.join('?' * len(nodes))})"
+    within = f"node IN ({mark_places(nodes)})"
 
     def read(table: str, columns: tuple[str, ...], order: str) -> list[dict[str, Any]]:
         found = live.session.rows(

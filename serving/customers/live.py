@@ -15,7 +15,7 @@ from typing import Any
 from features.customer.declare import FeatureSet
 from features.customer.fold import Fold
 from serving.customers.catalogue import Catalogue
-from serving.customers.database import Session, in_parts
+from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.person import Person, Stated
 from serving.customers.store import CustomerStore, find_roots
 from serving.customers.tables import ROW_COLUMNS
@@ -148,7 +148,7 @@ class LiveProfiles:
         """Return the microseconds at which the newest message of each person was received."""
         newest: dict[int, int] = {}
         for part in in_parts(sorted(set(roots))):
-            places = ", ".join("?" * len(part))
+            places = mark_places(part)
             newest |= dict(
                 self.session.rows(
                     "SELECT n.root, MAX((SELECT MAX(e.received_at) FROM event_rows e "
@@ -197,7 +197,7 @@ class LiveProfiles:
         stated: dict[int, Stated] = {}
         nodes: dict[int, list[tuple[int, int]]] = {}
         for part in in_parts(roots):
-            places, values = ", ".join("?" * len(part)), list(part)
+            places, values = mark_places(part), list(part)
             for root, customer, is_personal, *rest in self.session.rows(
                 "SELECT root, customer_id, is_personal, consent, time_zone, region_id, created_at "
                 f"FROM profiles WHERE root IN ({places})",

@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from features.schema import EventType
-from serving.customers.database import Session, in_parts
+from serving.customers.database import Session, in_parts, mark_places
 
 COMPLETE, REFUND, CANCEL = "complete", "refund", "cancel"
 
@@ -55,9 +55,9 @@ def find_orders(session: Session, nodes: Collection[int], order_ids: Collection[
     order_ids : collection of str
     """
     found: list[str] = []
-    within = ", ".join("?" * len(nodes))
+    within = mark_places(nodes)
     for part in in_parts(sorted(order_ids)):
-        places = ", ".join("?" * len(part))
+        places = mark_places(part)
         found += [
             row[0]
             for row in session.rows(
@@ -71,7 +71,7 @@ def find_orders(session: Session, nodes: Collection[int], order_ids: Collection[
 
 def list_orders(session: Session, nodes: Collection[int]) -> list[str]:
     """Return every order of a person."""
-    within = ", ".join("?" * len(nodes))
+    within = mark_places(nodes)
     found = session.rows(
         f"SELECT DISTINCT order_id FROM order_changes WHERE node IN ({within})", list(nodes)
     )
@@ -101,7 +101,7 @@ def settle_order(session: Session, order_id: str, nodes: Collection[int]) -> set
     set of int
         Nodes of which a row changed.
     """
-    within = ", ".join("?" * len(nodes))
+    within = mark_places(nodes)
     changes = [
         Change(*row)
         for row in session.rows(
@@ -156,7 +156,7 @@ def _find_value(shown: Change | None, changes: Sequence[Change]) -> float | None
 
 
 def _read_rows(session: Session, order_id: str, nodes: Collection[int]) -> list[_Row]:
-    within = ", ".join("?" * len(nodes))
+    within = mark_places(nodes)
     found = session.rows(
         "SELECT seq, node, event_id, type, is_hidden, occurred_at, value FROM event_rows "
         f"WHERE order_id = ? AND node IN ({within}) AND type IN ('order', 'item', 'redemption')",

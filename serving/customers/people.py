@@ -16,7 +16,7 @@ from typing import NamedTuple
 from features.errors import InvalidRequest
 from features.identity.identifiers import Identifier, IdentityRules
 from features.identity.resolution import resolve
-from serving.customers.database import Session, in_parts
+from serving.customers.database import Session, in_parts, mark_places
 
 STRUCTURE, NODES, EDGES = "structure", "nodes", "edges"
 """Counters: of changes to who is whom, of nodes, and of merges; no number is given twice."""
@@ -184,7 +184,7 @@ class People:
         for part in in_parts(nodes):
             for node, other in session.rows(
                 f"SELECT node, other FROM edges WHERE is_apart = 0 AND node IN "
-                f"({', '.join('?' * len(part))})",
+                f"({mark_places(part)})",
                 list(part),
             ):
                 links[node].add(other)
@@ -333,7 +333,7 @@ class People:
 
     def _find_apart(self, session: Session, roots: Collection[int]) -> set[frozenset[int]]:
         """Return the pairs of people that were split, and so are not joined by themselves."""
-        places = ", ".join("?" * len(roots))
+        places = mark_places(roots)
         found = session.rows(
             "SELECT a.root, b.root FROM edges e JOIN nodes a ON a.node = e.node "
             "JOIN nodes b ON b.node = e.other WHERE e.is_apart = 1 "
@@ -368,7 +368,7 @@ def find_owners(
     found: list[tuple[str, str, int, int]] = []
     for kind, values in by_kind.items():
         for part in in_parts(values):
-            places = ", ".join("?" * len(part))
+            places = mark_places(part)
             found += session.rows(
                 "SELECT kind, value, i.node, root FROM identifiers i JOIN nodes n "
                 f"ON n.node = i.node WHERE kind = ? AND value IN ({places})",
@@ -397,7 +397,7 @@ def count_up(session: Session, name: str) -> int:
 def bump_epochs(session: Session, nodes: Collection[int], at: int) -> None:
     """Tell every reader that the past of some nodes is another since a time in microseconds."""
     for part in in_parts(sorted(nodes)):
-        places = ", ".join("?" * len(part))
+        places = mark_places(part)
         session.run(
             "UPDATE nodes SET epoch = CASE WHEN epoch < ? THEN ? ELSE epoch + 1 END "
             f"WHERE node IN ({places})",

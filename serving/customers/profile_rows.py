@@ -10,7 +10,7 @@ import msgspec
 
 from features.identity.identifiers import USER_ID
 from serving.customers.consent import read_consent_preferences
-from serving.customers.database import Session, in_parts
+from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.settings import ConsentSettings
 
 PSEUDONYM = "person-"
@@ -68,7 +68,7 @@ class _Facts:
     """What is stored of some people, by root."""
 
     def __init__(self, session: Session, roots: Collection[int]) -> None:
-        within = f"n.root IN ({', '.join('?' * len(roots))})"
+        within = f"n.root IN ({mark_places(roots)})"
         values = list(roots)
         self.created_at: dict[int, int] = dict(
             session.rows(

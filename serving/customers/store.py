@@ -11,7 +11,7 @@ from features.errors import AlmanacError, ProjectError
 from features.identity.identifiers import EMAIL, KINDS, USER_ID, Identifier
 from features.project import Project
 from serving.customers.applying import Applier, Outcome, Received, settle_person
-from serving.customers.database import Database, NotUnique, Session, in_parts
+from serving.customers.database import Database, NotUnique, Session, in_parts, mark_places
 from serving.customers.erase import Erased, erase_person, forget_names
 from serving.customers.marks import KEY_FILE, KEY_VARIABLE, Marker, load_marker
 from serving.customers.people import People, bump_structure, find_owners
@@ -247,7 +247,7 @@ def _find_pseudonyms(session: Session, names: Sequence[str]) -> dict[str, int]:
     nodes = {int(m[1]): name for name in names if (m := _PSEUDONYM.fullmatch(name))}
     found: dict[str, int] = {}
     for part in in_parts(sorted(nodes)):
-        places = ", ".join("?" * len(part))
+        places = mark_places(part)
         for node, root in session.rows(
             f"SELECT node, root FROM nodes WHERE node IN ({places})", list(part)
         ):
