@@ -99,7 +99,7 @@ class SQLite:
                 "journal_mode = wal",
                 "synchronous = full",
                 "cache_size = -131072",
-                "wal_autocheckpoint = 16000",
+                "wal_autocheckpoint = 2000",
                 "temp_store = memory",
                 "secure_delete = on",  # what is erased is overwritten, not only unlinked
             ):

@@ -21,7 +21,7 @@ from serving.customers.database import NotUnique, StoreUnavailable
 from serving.customers.store import CustomerStore
 from serving.logs import FIELDS, LOGGER
 
-SLICE = 100
+SLICE = 50
 """Messages of a large request in one transaction."""
 SMALL = 10
 """Messages of a request that overtakes."""
