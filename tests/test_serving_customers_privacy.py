@@ -12,7 +12,7 @@ from features.segment.messages import Message, OrderChange, Rejected
 from serving.customers.applying import Received
 from serving.customers.marks import Marker
 from serving.customers.purge import finish_purge, list_erased, purge_store
-from serving.customers.review import judge_proposal, list_proposals
+from serving.customers.review import judge_proposal, list_proposals, read_people
 from serving.customers.settings import CustomersSettings
 from serving.customers.store import CustomerStore, UnknownCustomer
 from tests.customer_messages import (
@@ -254,6 +254,22 @@ def test_a_steward_judges_the_proposal_that_was_shown(store):
         judge_proposal(store, by_number[1], START, is_accepted=True)
     edges = store.session.rows("SELECT edge FROM edges ORDER BY edge")
     assert len(edges) == 2
+
+
+def test_people_are_compared_by_what_platforms_call_them(tmp_path):
+    store = CustomerStore.open(write_project(tmp_path, ""))
+    agreed = {"personalization": True}
+    told = {"firstName": "Ann", "lastName": "Meyer", "birthday": "1980-02-03T00:00:00Z"}
+    told |= {"address": {"city": "Bonn", "postalCode": "53111"}, "odd name": 1, "age": True}
+    store.apply(receive(
+        Message("m1", "identify", START, True, (ANN,), traits=told, consent=agreed),
+        Message("m2", "identify", START, True, (BOB,), traits={"firstName": "Bob"}),
+    ))  # fmt: skip
+    assert read_people(store).to_dict("records") == [
+        {"profile": store.find("ann"), "first_name": "Ann", "surname": "Meyer",
+         "birth_date": "1980-02-03", "postcode": "53111", "city": "Bonn"}
+    ]  # fmt: skip
+    store.close()
 
 
 def test_events_past_their_retention_go_and_do_not_come_back(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,18 @@ from serving.customers.store import CustomerStore
 ACCEPTED, REFUSED = "accepted", "rejected"
 PROPOSALS = "proposals"
 STEWARD = "steward: accepted a proposal"
+
+
+_COLUMNS = {
+    "first_name": ("first_name", "firstName"),
+    "surname": ("surname", "last_name", "lastName"),
+    "birth_date": ("birth_date", "birthday", "birthDate", "date_of_birth", "dateOfBirth"),
+    "email": ("email",),
+    "phone": ("phone",),
+    "postcode": ("postcode", "postalCode", "postal_code", "zip"),
+    "city": ("city",),
+}
+"""What is compared, and under which names traits state it, also within `address`."""
 
 
 @dataclass(frozen=True)
@@ -93,20 +106,37 @@ def propose_people(store: CustomerStore, at: int, *, threshold: float | None = N
 
 
 def read_people(store: CustomerStore) -> pd.DataFrame:
-    """Return a row a person with the traits that are texts or numbers, as text; key `profile`."""
-    rows: list[dict[str, Any]] = []
+    """Return what can be compared of each person who agreed to be known: a row a person, as text.
+
+    Returns
+    -------
+    DataFrame
+        `profile` (their root) and those of `first_name, surname, birth_date, email, phone,
+        postcode, city` that anybody's traits state, under the names that platforms use.
+    """
     roots = store.session.rows(
-        "SELECT DISTINCT n.root FROM traits t JOIN nodes n ON n.node = t.node ORDER BY n.root"
+        "SELECT DISTINCT p.root FROM profiles p JOIN nodes n ON n.root = p.root "
+        "JOIN traits t ON t.node = n.node WHERE p.is_personal = 1 ORDER BY p.root"
     )
+    rows: list[dict[str, Any]] = []
     for (root,) in roots:
         traits = read_traits(store.session, root)
-        told = {
-            name: str(value)
-            for name, value in traits.items()
-            if isinstance(value, (str, int, float)) and not isinstance(value, bool)
-        }
-        rows.append({"profile": root, **told})
+        address = traits.get("address")
+        told = {**(address if isinstance(address, dict) else {}), **traits}
+        rows.append({"profile": root, **_choose_columns(told)})
     return pd.DataFrame(rows)
+
+
+def _choose_columns(traits: Mapping[str, Any]) -> dict[str, str]:
+    chosen = {}
+    for column, names in _COLUMNS.items():
+        for name in names:
+            value = traits.get(name)
+            if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
+                text = str(value).strip()
+                chosen[column] = text[:10] if column == "birth_date" else text
+                break
+    return chosen
 
 
 def list_proposals(store: CustomerStore) -> list[Proposal]:
