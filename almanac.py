@@ -418,7 +418,7 @@ def purge(project: ProjectFile = DEFAULT_PROJECT) -> None:
         models = [model.words for model in report.affected_models]
         for line in (*models, *report.notes, *map(str, report.unread)):
             terminal.say(line)
-        terminal.say(f"removed {report.rows:,} rows of {len(erased):,} people from files")
+        terminal.say(f"removed {report.rows:,} rows of {len(erased):,} erased ids from files")
         if report.is_complete and purged.is_folded:
             finish_purge(store, list(erased), now, models)
     store.close()

@@ -94,7 +94,7 @@ def erase(
         if not yes:
             typer.confirm("Forget this customer for ever?", abort=True)
         erased = store.erase(name, _now())
-    told = ", ".join(f"{n:,} {kind}" for kind, n in erased.counts.items() if n)
+    told = ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in erased.counts.items() if n)
     _terminal().say(f"erased: {told}. Next: almanac purge, which cleans the files")
 
 
