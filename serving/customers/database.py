@@ -98,7 +98,7 @@ class SQLite:
                 "page_size = 4096",
                 "journal_mode = wal",
                 "synchronous = full",
-                "cache_size = -131072",
+                "cache_size = -65536",
                 "wal_autocheckpoint = 2000",
                 "temp_store = memory",
                 "secure_delete = on",  # what is erased is overwritten, not only unlinked

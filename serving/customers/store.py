@@ -11,7 +11,7 @@ from features.errors import AlmanacError, ProjectError
 from features.identity.identifiers import EMAIL, KINDS, USER_ID, Identifier
 from features.project import Project
 from serving.customers.applying import Applier, Outcome, Received, settle_person
-from serving.customers.database import Database, NotUnique, Session, in_parts, mark_places
+from serving.customers.database import Database, NotUnique, Session, SQLite, in_parts, mark_places
 from serving.customers.erase import Erased, erase_person, forget_names
 from serving.customers.marks import KEY_FILE, KEY_VARIABLE, Marker, load_marker
 from serving.customers.people import People, bump_structure, find_owners
@@ -161,6 +161,9 @@ class CustomerStore:
                 forget_names(session, named, at, self.marker, models=self.models())
                 bump_structure(session)
         self.people.forget()
+        if isinstance(self.database, SQLite):
+            # as far as nobody reads it now; what is left is overwritten by `almanac purge`
+            self.database.fold_log()
         return erased
 
     def split(self, edge: int, at: int, cause: str) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from features.errors import AlmanacError
 from features.segment.messages import Message, Rejected
@@ -25,6 +26,8 @@ SLICE = 50
 """Messages of a large request in one transaction."""
 SMALL = 10
 """Messages of a request that overtakes."""
+MOST_BYTES = 128 * 1024 * 1024
+"""Of all messages that wait."""
 
 Read = Callable[[bytes], Message | Rejected]
 log = logging.getLogger(LOGGER)
@@ -45,6 +48,11 @@ class _Job:
     around: bytes | None = None
     done: Future[list[Outcome]] = field(default_factory=Future)
     outcomes: list[Outcome] = field(default_factory=list)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of its messages."""
+        return sum(map(len, self.contents))
 
     def take(self, most: int) -> list[Received]:
         """Return the next messages, read."""
@@ -68,7 +76,7 @@ class Writer:
 
     def __init__(self, store: CustomerStore, max_waiting: int) -> None:
         self.store, self.max_waiting = store, max_waiting
-        self._waiting = 0
+        self._waiting = self._bytes = 0
         self._small: deque[_Job] = deque()
         self._large: deque[_Job] = deque()
         self._calls: deque[tuple[Callable[[CustomerStore], object], Future[object]]] = deque()
@@ -112,9 +120,14 @@ class Writer:
         job = _Job(contents, read, received_at, source, around)
         job.done.set_running_or_notify_cancel()  # a caller who went away does not take it back
         with self._turn:
-            if self._is_stopping or self._waiting + len(contents) > self.max_waiting:
+            is_full = (
+                self._waiting + len(contents) > self.max_waiting
+                or self._bytes + job.size > MOST_BYTES
+            )
+            if self._is_stopping or is_full:
                 raise QueueFull("too many messages wait to be stored; send them again in a second")
             self._waiting += len(contents)
+            self._bytes += job.size
             (self._small if len(contents) <= SMALL else self._large).append(job)
             self._turn.notify()
         return job.done
@@ -192,6 +205,7 @@ class Writer:
     def _finish(self, job: _Job, error: Exception | None) -> None:
         with self._turn:
             self._waiting -= len(job.contents)
+            self._bytes -= job.size
             if self._large and self._large[0] is job:
                 self._large.popleft()
         if error is None:
