@@ -495,3 +495,32 @@ def test_a_model_of_other_features_leaves_live_profiles_aside(tmp_path, publishe
     assert service.send_time("c7")["as_of"] == "2026-11-01T00:00:00Z"
     assert service.call("GET", "/v1/customers/c7").json()["receptivity"] is None
     service.close()
+
+
+def test_the_promotions_of_the_week_are_told_with_what_speaks_against_them(
+    tmp_path, live_published, open_client
+):
+    tables = tmp_path / ".almanac" / "tables"
+    tables.mkdir(parents=True)
+    rows = [
+        ("now", "2026-11-01", "2026-12-01", 0.1, "email; sms", None),
+        ("elsewhere", "2026-11-01", "2026-12-01", 0.2, None, "r9"),
+        ("over", "2026-10-01", "2026-11-01", 0.3, None, None),
+        ("later", "2026-11-20", "2026-12-01", 0.4, None, None),
+    ]
+    names = ["promotion_id", "starts_at", "ends_at", "discount", "channels", "regions"]
+    table = pd.DataFrame(rows, columns=names).assign(products=None, known_since=pd.NaT, margin=0.3)
+    times = {"starts_at": "datetime64[us]", "ends_at": "datetime64[us]"}
+    texts = dict.fromkeys(["channels", "regions", "products"], "str")
+    table.astype({**times, **texts}).to_parquet(tables / "promotions.parquet", index=False)
+    service = Service(tmp_path, live_published, open_client)
+    bought = {"order_id": "o", "revenue": 5, "store_id": "r1"}
+    consent = {"consent": {"categoryPreferences": {"email": True, "sms": False}}}
+    service.track("m1", "Order Completed", properties=bought, context=consent)
+    told = service.call("GET", "/v1/customers/ann").json()["promotions"]
+    contract.EligiblePromotion.model_validate_json(json.dumps(told[0]))
+    assert {one["promotion_id"]: (one["channels"], one["reason"]) for one in told} == {
+        "now": (["email"], None),
+        "elsewhere": ([], "the promotion is for other regions than the customer's"),
+    }
+    service.close()
