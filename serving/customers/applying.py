@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -10,27 +9,29 @@ from typing import Any, NamedTuple
 import msgspec
 
 from features.identity.identifiers import USER_ID, Identifier
-from features.segment.messages import EventRow, Message, Rejected
+from features.segment.messages import Message, Rejected
+from serving.customers.counters import bump_epochs, set_counter
 from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.dead_letters import write_dead_letter
 from serving.customers.erase import erase_person, find_erased, forget_names
 from serving.customers.marks import Marker
+from serving.customers.message_keys import FROM_TABLES, Keys, is_same, list_rows, make_keys
 from serving.customers.orders import (
     COMPLETE,
     Change,
+    find_nodes,
     find_orders,
-    list_orders,
     settle_order,
+    settle_person,
     write_changes,
 )
-from serving.customers.people import People, bump_epochs, set_counter
+from serving.customers.people import People
 from serving.customers.profile_rows import write_profiles
 from serving.customers.settings import CustomersSettings
 from serving.customers.tables import ROW_COLUMNS
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
 EVENTS = "events"
-_FROM_TABLES = 0
 CONFLICT = Rejected(
     "conflicting-message",
     "a message with this messageId was taken before and says something else; give every message "
@@ -62,22 +63,6 @@ _CONSENT = (
 )
 
 
-class Keys(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """By what a message is known again.
-
-    Attributes
-    ----------
-    hashes : list of int
-        Of the ids of its rows, the first one its own.
-    digest : int
-        Of what it says, but for its times, which differ with the sender's clock; 0 = not told, of
-        what came from tables.
-    """
-
-    hashes: list[int]
-    digest: int
-
-
 class Received(NamedTuple):
     """One message as it came, and what it was read as."""
 
@@ -98,7 +83,7 @@ class Outcome(NamedTuple):
     rejected: Rejected | None = None
 
 
-_NO_KEYS = Keys([], _FROM_TABLES)
+_NO_KEYS = Keys([], FROM_TABLES)
 
 
 @dataclass
@@ -111,15 +96,6 @@ class _Pending:
     consents: list[tuple[int, str, int]] = field(default_factory=list)
     seen: dict[int, tuple[str, int]] = field(default_factory=dict)
     """Id and digest of each row, by hash."""
-
-
-def hash_id(text: str) -> int:
-    """Return 64 bits of an id's BLAKE2b, as a signed integer: what makes it unique for ever.
-
-    Two ids that shared it would be told apart by their text, and the second one refused.
-    """
-    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 class Applier:
@@ -179,7 +155,7 @@ class Applier:
     def _take(self, session: Session, item: Received, message: Message, keys: Keys) -> Outcome:
         before = self._find_before(keys)
         if before is not None:
-            if _is_same(before, message, keys):
+            if is_same(before, message, keys):
                 return Outcome(DUPLICATE)
             return self._reject(session, item, CONFLICT)
         if message.type == "delete":
@@ -215,7 +191,7 @@ class Applier:
         place = self.people.place(session, identifiers, message.occurred_at, message.message_id)
         node, pending = place.node, self._pending
         is_hidden, digest = int(not message.rows), keys.digest
-        for key, row in zip(keys.hashes, _list_rows(message), strict=True):
+        for key, row in zip(keys.hashes, list_rows(message), strict=True):
             self._seq += 1
             pending.seen[key] = (row.event_id, digest)
             pending.rows.append((self._seq, node, key, digest, is_hidden, received_at, *row))
@@ -342,35 +318,6 @@ class Applier:
         bump_epochs(session, touched, self.people.now)
 
 
-def settle_person(session: Session, root: int, at: int) -> None:
-    """Settle every order of a person, after they were joined or split."""
-    nodes = find_nodes(session, root)
-    touched: set[int] = set()
-    for order_id in list_orders(session, nodes):
-        touched |= settle_order(session, order_id, nodes)
-    bump_epochs(session, touched, at)
-
-
-def find_nodes(session: Session, root: int) -> list[int]:
-    """Return the nodes of a person."""
-    found = session.rows("SELECT node FROM nodes WHERE root = ? ORDER BY node", (root,))
-    return [row[0] for row in found]
-
-
-def make_keys(message: Message) -> Keys:
-    """Return by what a message is known again."""
-    rows = _list_rows(message)
-    said = msgspec.msgpack.encode(
-        (
-            message.type, message.identifiers, message.previous, message.traits, message.consent,
-            message.order, [row[2:] for row in message.rows],
-        )
-    )  # fmt: skip
-    digest = hashlib.blake2b(said, digest_size=8).digest()
-    number = int.from_bytes(digest, "big", signed=True)
-    return Keys([hash_id(row.event_id) for row in rows], number or 1)
-
-
 def _find_keys(item: Received) -> Keys:
     if not isinstance(item.message, Message):
         return _NO_KEYS
@@ -385,20 +332,6 @@ def _list_of(message: Message) -> tuple[Identifier, ...]:
     if message.previous is None:
         return message.identifiers
     return (*message.identifiers, message.previous)
-
-
-def _list_rows(message: Message) -> tuple[EventRow, ...]:
-    """Return the rows of a message; one without gets a row that is hidden, to keep its id."""
-    if message.rows:
-        return message.rows
-    return (EventRow(message.message_id, message.occurred_at, None, message.type),)
-
-
-def _is_same(before: tuple[str, int], message: Message, keys: Keys) -> bool:
-    """Say whether a message is the one that was taken before; what came from tables may be."""
-    event_id, digest = before
-    is_told = digest != _FROM_TABLES and keys.digest != _FROM_TABLES
-    return event_id == message.message_id and (digest == keys.digest or not is_told)
 
 
 def _find_seen(session: Session, keys: Sequence[int]) -> dict[int, tuple[str, int]]:

@@ -11,9 +11,9 @@ import msgspec
 
 from features.identity.identifiers import IdentityRules
 from features.segment.messages import Rejected
+from serving.customers.counters import count_up
 from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.marks import Marker
-from serving.customers.people import count_up
 
 _LONGEST_BODY = 64 * 1024
 LETTERS = "dead_letters"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from features.identity.identifiers import USER_ID, Identifier
+from serving.customers.counters import bump_structure, count_up
 from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.dead_letters import find_marked, remove_dead_letters
 from serving.customers.marks import Marker
-from serving.customers.people import bump_structure, count_up
 from serving.customers.profile_rows import PSEUDONYM
 
 _BY_NODE = (

@@ -27,8 +27,9 @@ from features.progress import Progress
 from features.segment.envelope import Envelope
 from features.segment.messages import Message, Rejected
 from features.segment.reader import MessageReader
-from serving.customers.applying import Keys, Outcome, Received, make_keys
+from serving.customers.applying import Outcome, Received
 from serving.customers.database import Session
+from serving.customers.message_keys import Keys, make_keys
 from serving.customers.settings import CustomersSettings
 from serving.customers.store import CustomerStore
 

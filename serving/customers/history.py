@@ -30,9 +30,10 @@ from features.schema import (
     Touches,
 )
 from features.segment.messages import EventRow, Message, OrderChange
-from serving.customers.applying import Outcome, Received, make_keys
+from serving.customers.applying import Outcome, Received
+from serving.customers.counters import set_counter
 from serving.customers.live import HISTORY
-from serving.customers.people import set_counter
+from serving.customers.message_keys import make_keys
 from serving.customers.person import to_microseconds_of
 from serving.customers.settings import is_source
 from serving.customers.store import CustomerStore

@@ -18,6 +18,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from features.schema import EventType
+from serving.customers.counters import bump_epochs
 from serving.customers.database import Session, in_parts, mark_places
 
 COMPLETE, REFUND, CANCEL = "complete", "refund", "cancel"
@@ -163,3 +164,18 @@ def _read_rows(session: Session, order_id: str, nodes: Collection[int]) -> list[
         (order_id, *nodes),
     )
     return [_Row(*row) for row in found]
+
+
+def settle_person(session: Session, root: int, at: int) -> None:
+    """Settle every order of a person, after they were joined or split."""
+    nodes = find_nodes(session, root)
+    touched: set[int] = set()
+    for order_id in list_orders(session, nodes):
+        touched |= settle_order(session, order_id, nodes)
+    bump_epochs(session, touched, at)
+
+
+def find_nodes(session: Session, root: int) -> list[int]:
+    """Return the nodes of a person."""
+    found = session.rows("SELECT node FROM nodes WHERE root = ? ORDER BY node", (root,))
+    return [row[0] for row in found]

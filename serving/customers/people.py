@@ -16,10 +16,17 @@ from typing import NamedTuple
 from features.errors import InvalidRequest
 from features.identity.identifiers import Identifier, IdentityRules
 from features.identity.resolution import resolve
+from serving.customers.counters import (
+    EDGES,
+    NODES,
+    STRUCTURE,
+    bump_epochs,
+    count_up,
+    set_counter,
+    write_audit,
+)
 from serving.customers.database import Session, in_parts, mark_places
 
-STRUCTURE, NODES, EDGES = "structure", "nodes", "edges"
-"""Counters: of changes to who is whom, of nodes, and of merges; no number is given twice."""
 _MOST_KNOWN = 1_000_000
 """Entries of a cache; it is emptied when it holds more."""
 
@@ -375,58 +382,6 @@ def find_owners(
                 [kind, *part],
             )
     return found
-
-
-def set_counter(session: Session, name: str, value: int) -> None:
-    """Write a counter."""
-    session.run(
-        "INSERT INTO counters VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (name, value),
-    )
-
-
-def count_up(session: Session, name: str) -> int:
-    """Raise a counter by one and return it."""
-    counters: dict[str, int] = dict(session.rows("SELECT name, value FROM counters"))
-    value = counters.get(name, 0) + 1
-    set_counter(session, name, value)
-    return value
-
-
-def bump_epochs(session: Session, nodes: Collection[int], at: int) -> None:
-    """Tell every reader that the past of some nodes is another since a time in microseconds."""
-    for part in in_parts(sorted(nodes)):
-        places = mark_places(part)
-        session.run(
-            "UPDATE nodes SET epoch = CASE WHEN epoch < ? THEN ? ELSE epoch + 1 END "
-            f"WHERE node IN ({places})",
-            [at, at, *part],
-        )
-
-
-def bump_structure(session: Session) -> None:
-    """Tell every process that what it remembers of people no longer holds."""
-    found = dict(session.rows("SELECT name, value FROM counters"))
-    set_counter(session, STRUCTURE, found.get(STRUCTURE, 0) + 1)
-
-
-def write_audit(
-    session: Session,
-    at: int,
-    action: str,
-    node: int | None,
-    other: int | None,
-    identifier: Identifier | None,
-    cause: str,
-) -> None:
-    """Write what was done to somebody's identity, and why."""
-    kind, value = identifier or (None, None)
-    session.run(
-        "INSERT INTO audit (entry, at, action, node, other, kind, value, cause) "
-        "SELECT COALESCE(MAX(entry), 0) + 1, ?, ?, ?, ?, ?, ?, ? FROM audit",
-        (at, action, node, other, kind, value, cause),
-    )
 
 
 def _find_components(links: dict[int, set[int]]) -> list[set[int]]:

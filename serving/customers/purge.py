@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from serving.customers.counters import bump_epochs, bump_structure
 from serving.customers.database import Session, SQLite
 from serving.customers.dead_letters import remove_dead_letters
 from serving.customers.erase import finish_erasures, list_unfinished
-from serving.customers.people import bump_epochs, bump_structure
 from serving.customers.person import to_microseconds_of
 from serving.customers.store import CustomerStore
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from features.errors import InvalidRequest, NotEnoughData
 from features.identity.proposals import propose_matches
-from serving.customers.people import count_up, write_audit
+from serving.customers.counters import count_up, write_audit
 from serving.customers.profile_rows import read_traits
 from serving.customers.store import CustomerStore
 
