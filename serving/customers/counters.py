@@ -7,8 +7,9 @@ from collections.abc import Collection
 from features.identity.identifiers import Identifier
 from serving.customers.database import Session, in_parts, mark_places
 
-STRUCTURE, NODES, EDGES = "structure", "nodes", "edges"
-"""Counters: of changes to who is whom, of nodes, and of merges; no number is given twice."""
+STRUCTURE, NODES, EDGES, IDENTIFIERS = "structure", "nodes", "edges", "identifiers"
+"""Counters: of changes to who is whom, of nodes, of merges, and of identifiers that were attached;
+no number is given twice."""
 
 
 def set_counter(session: Session, name: str, value: int) -> None:

@@ -18,6 +18,7 @@ from features.identity.identifiers import Identifier, IdentityRules
 from features.identity.resolution import resolve
 from serving.customers.counters import (
     EDGES,
+    IDENTIFIERS,
     NODES,
     STRUCTURE,
     bump_epochs,
@@ -62,6 +63,9 @@ class People:
         self._new_nodes: list[tuple[int, int, int, int]] = []
         self._new_identifiers: list[tuple[str, str, int, int]] = []
         self._absent: set[Identifier] = set()
+        self._members: dict[int, list[Identifier]] = {}
+        """Every identifier of some people, by root."""
+        self._attached = -1
 
     def begin(self, session: Session, now: int) -> dict[str, int]:
         """Start a transaction: forget what another process has changed since.
@@ -80,6 +84,9 @@ class People:
         found = dict(session.rows("SELECT name, value FROM counters"))
         if found.get(STRUCTURE, 0) != self._structure or len(self._placed) > _MOST_KNOWN:
             self.forget()
+        if found.get(IDENTIFIERS, 0) != self._attached:
+            self._members = {}
+        self._attached = found.get(IDENTIFIERS, 0)
         self._structure = found.get(STRUCTURE, 0)
         self._next_node = found.get(NODES, 0) + 1
         self._absent, self.now = set(), now
@@ -94,7 +101,7 @@ class People:
         """Drop everything that is only remembered, as after a transaction that failed."""
         self.forget_placed()
         self._new_nodes, self._new_identifiers = [], []
-        self._structure = -1
+        self._structure = self._attached = -1
 
     def look_up(self, session: Session, identifiers: Iterable[Identifier]) -> None:
         """Read who has some identifiers, many at a time."""
@@ -148,16 +155,20 @@ class People:
             set_counter(session, NODES, self._next_node - 1)
         if self._new_identifiers:
             session.run_many("INSERT INTO identifiers VALUES (?, ?, ?, ?)", self._new_identifiers)
+            set_counter(session, IDENTIFIERS, self._attached)
         self._new_nodes, self._new_identifiers = [], []
 
     def find_members(self, session: Session, root: int) -> list[Identifier]:
         """Return every identifier of a person."""
-        self.flush(session)
-        found = session.rows(
-            "SELECT kind, value FROM identifiers i JOIN nodes n ON n.node = i.node WHERE root = ?",
-            (root,),
-        )
-        return [Identifier(*row) for row in found]
+        if root not in self._members:
+            self.flush(session)
+            found = session.rows(
+                "SELECT kind, value FROM identifiers i JOIN nodes n ON n.node = i.node "
+                "WHERE root = ?",
+                (root,),
+            )
+            self._members[root] = [Identifier(*row) for row in found]
+        return self._members[root]
 
     def split(self, session: Session, edge: int, at: int, cause: str) -> tuple[int, ...]:
         """Take a join back: its two sides are people of their own again, and stay so.
@@ -210,6 +221,7 @@ class People:
     def forget_placed(self) -> None:
         """Forget who has which identifiers, after people were split or erased."""
         self._owner, self._root, self._placed, self._absent = {}, {}, {}, set()
+        self._members = {}
 
     def _create(
         self, session: Session, identifiers: tuple[Identifier, ...], at: int, cause: str
@@ -219,6 +231,7 @@ class People:
         self._next_node += 1
         self._new_nodes.append((node, node, 0, at))
         self._root[node] = node
+        self._members[node] = []
         self.changed.add(node)
         self._attach(resolution.kept, node, at)
         self._note_demoted(session, resolution.demoted, node, at, cause)
@@ -280,6 +293,8 @@ class People:
         self._set_root(session, [row[0] for row in nodes], root)
         session.run("DELETE FROM profiles WHERE root = ?", (group,))
         self.changed.discard(group)
+        for both in (group, root):
+            self._members.pop(both, None)
 
     def _rewrite(self, session: Session, root: int) -> None:
         """Note that a person is another than before, for every reader and process."""
@@ -332,6 +347,9 @@ class People:
             self._absent.discard(identifier)
             self._owner[identifier] = node
             self._new_identifiers.append((*identifier, node, at))
+            self._attached += 1
+            if self._root[node] in self._members:
+                self._members[self._root[node]].append(identifier)
 
     def _set_root(self, session: Session, nodes: Collection[int], root: int) -> None:
         for node in nodes:
