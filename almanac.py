@@ -298,6 +298,7 @@ def send_times(
     import pandas as pd
 
     from serving.batch import build_query, load_predictor, read_audience, schedule_audience
+    from serving.customers.hiding import hide_customers
     from training.promotion.ready import find_champion
 
     terminal, loaded = _terminal(), _load(project)
@@ -311,6 +312,7 @@ def send_times(
         has_all_slots=all_slots,
     )
     predictor = load_predictor(find_champion(loaded, terminal)[1])
+    hide_customers(predictor, loaded)
     _write(pd.concat(schedule_audience(predictor, query), ignore_index=True), out)
 
 

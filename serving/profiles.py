@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -102,6 +102,12 @@ class Profiles:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def without(self, customers: Collection[str]) -> Profiles:
+        """Return profiles in which some customers are not found."""
+        others = copy(self)
+        others.rows = {name: row for name, row in self.rows.items() if name not in customers}
+        return others
 
     def of_nobody(self, default: Profile) -> Profiles:
         """Return profiles in which nobody is found; `default` holds for everybody."""

@@ -8,13 +8,18 @@ import pytest
 
 from features.errors import InvalidRequest, ProjectError
 from features.identity.identifiers import Identifier
+from features.project import load_project
 from features.segment.messages import Message, OrderChange, Rejected
 from serving.customers.applying import Received
+from serving.customers.hiding import hide_customers
 from serving.customers.marks import Marker
+from serving.customers.person import to_microseconds_of
 from serving.customers.purge import finish_purge, list_erased, purge_store
 from serving.customers.review import judge_proposal, list_proposals, read_people
 from serving.customers.settings import CustomersSettings
 from serving.customers.store import CustomerStore, UnknownCustomer
+from serving.profiles import Profiles
+from serving.send_times import SendTimePredictor
 from tests.customer_messages import (
     AS_OF,
     START,
@@ -254,6 +259,24 @@ def test_a_steward_judges_the_proposal_that_was_shown(store):
         judge_proposal(store, by_number[1], START, is_accepted=True)
     edges = store.session.rows("SELECT edge FROM edges ORDER BY edge")
     assert len(edges) == 2
+
+
+def test_batch_files_and_campaigns_know_nobody_who_was_erased(
+    store, send_time_model, profile_files
+):
+    profiles = Profiles(profile_files["profiles.parquet"], profile_files["profiles.json"])
+    project = load_project(store.database.path.parents[1] / "almanac.toml")
+    predictor = SendTimePredictor(send_time_model, profiles)
+    hide_customers(predictor, project)
+    assert predictor.profiles is profiles
+    since = to_microseconds_of(profiles.as_of)
+    store.erase("c7", since + HOUR, is_published=True)
+    store.erase("c8", since - HOUR, is_published=True)  # the training is from after it
+    who = (Identifier("user_id", "c9"),)
+    refused = Message("m1", "identify", START, True, who, consent={"personalization": False})
+    store.apply(receive(refused))
+    hide_customers(predictor, project)
+    assert predictor.profiles.find_rows(["c6", "c7", "c8", "c9"]).tolist() == [6, -1, 8, -1]
 
 
 def test_people_are_compared_by_what_platforms_call_them(tmp_path):

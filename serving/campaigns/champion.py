@@ -14,6 +14,7 @@ from features.project import Project
 from features.schema import EVENTS, Events, EventType
 from models.offers.offer_model import MODEL_FILE, OfferModel, load_offers
 from serving.batch import load_predictor
+from serving.customers.hiding import hide_customers
 from serving.outlooks import Outlooks
 from serving.profiles import PROFILES_FILE
 from serving.send_times import SendTimePredictor
@@ -47,10 +48,11 @@ class CampaignModels:
 def load_models(project: Project, files: Mapping[str, bytes], version: str) -> CampaignModels:
     """Load what a campaign is decided by from an artifact's files."""
     predictor = load_predictor(files)
+    hide_customers(predictor, project)
     profiles = read_table(files[PROFILES_FILE], PROFILES_FILE)
     flat = [field.name for field in profiles.schema if not pa.types.is_nested(field.type)]
     offers: OfferModel | None = load_offers(files) if MODEL_FILE in files else None
-    order_value = np.full(len(predictor.profiles), np.nan)
+    order_value = np.full(len(predictor.profiles.histories), np.nan)
     if offers is not None:  # nothing else reads what an order is worth
         outlooks = predictor.outlooks if isinstance(predictor.outlooks, Outlooks) else None
         order_value = _find_order_values(project, outlooks, len(order_value))

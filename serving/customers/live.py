@@ -136,8 +136,7 @@ class LiveProfiles:
         """
         ((last,),) = self.session.rows("SELECT COALESCE(MAX(erasure), 0) FROM erasures")
         if last != self._last_erasure:
-            found = self.session.rows("SELECT customer_mark, MAX(at) FROM erasures GROUP BY 1")
-            self._erased, self._last_erasure = dict(found), last
+            self._erased, self._last_erasure = read_erased(self.session), last
             self._kept.clear()  # nobody who was erased stays in memory
         if not self._erased:
             return set()
@@ -225,3 +224,8 @@ class LiveProfiles:
         )
         last = found[-1][0] if found else after
         return [event[1:] for event in found], last
+
+
+def read_erased(session: Session) -> dict[str, int]:
+    """Return when each erased customer was erased, in microseconds, by the mark of their id."""
+    return dict(session.rows("SELECT customer_mark, MAX(at) FROM erasures GROUP BY 1"))
