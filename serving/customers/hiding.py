@@ -24,7 +24,8 @@ def hide_customers(predictor: SendTimePredictor, project: Project) -> None:
     Raises
     ------
     StoreUnavailable
-        If customers are kept and the store does not tell: nobody would know who agreed and who was erased.
+        If customers are kept and the store does not tell: nobody would know who agreed, and who
+        was erased.
     """
     if not is_store_used(project):
         return
