@@ -276,6 +276,7 @@ class People:
         cause: str,
     ) -> None:
         """Give people one root, and write by which nodes they met."""
+        self.flush(session)  # who is new in this transaction has to be there to be moved
         root, met = groups[0], {self._root[node]}
         for identifier in owned:
             other = self._owner[identifier]
