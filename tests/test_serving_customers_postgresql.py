@@ -7,6 +7,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from importlib.util import find_spec
@@ -42,7 +43,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def address():
     """Yield the address of an empty database."""
     if os.environ.get(ADDRESS):
         yield os.environ[ADDRESS]
@@ -51,10 +52,8 @@ def address(tmp_path_factory):
         pytest.skip(f"no PostgreSQL here: put initdb and postgres on the PATH, or set {ADDRESS}")
     # PostgreSQL refuses to run as root
     user = "nobody" if os.geteuid() == 0 else None
-    folder = tmp_path_factory.mktemp("postgresql") if user is None else Path("/tmp/almanac-pg")
+    folder = Path(tempfile.mkdtemp(prefix="almanac-postgresql-"))
     if user is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
         shutil.chown(folder, pwd.getpwnam(user).pw_name)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
