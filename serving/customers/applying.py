@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import msgspec
 
 from features.identity.identifiers import USER_ID, Identifier
 from features.segment.messages import Message, Rejected
-from serving.customers.counters import bump_epochs, set_counter
+from serving.customers.counters import set_counter
 from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.dead_letters import write_dead_letter
 from serving.customers.erase import erase_person, find_erased, forget_names
@@ -19,13 +19,12 @@ from serving.customers.message_keys import FROM_TABLES, Keys, is_same, list_rows
 from serving.customers.orders import (
     COMPLETE,
     Change,
-    find_nodes,
     find_orders,
-    settle_order,
-    settle_person,
+    list_orders,
+    settle_orders,
     write_changes,
 )
-from serving.customers.people import People
+from serving.customers.people import People, find_nodes
 from serving.customers.profile_rows import write_profiles
 from serving.customers.settings import CustomersSettings
 from serving.customers.tables import ROW_COLUMNS
@@ -111,7 +110,11 @@ class Applier:
     """
 
     def __init__(
-        self, settings: CustomersSettings, people: People, marker: Marker, models: Any = tuple
+        self,
+        settings: CustomersSettings,
+        people: People,
+        marker: Marker,
+        models: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self.settings, self.people, self.marker, self.models = settings, people, marker, models
 
@@ -146,11 +149,20 @@ class Applier:
             for item, own in zip(items, keys, strict=True)
         ]
         self._flush(session)
-        self._settle_regrouped(session)
-        write_profiles(session, self.people.changed, self.settings.consent)
+        self.finish(session)
         if self._seq != self._first:
             set_counter(session, EVENTS, self._seq)
         return outcomes
+
+    def finish(self, session: Session) -> None:
+        """Settle and write what follows from people being others than before.
+
+        All orders of who was joined or split are settled: both sides may have told of one.
+        """
+        for root in self.people.regrouped:
+            nodes = find_nodes(session, root)
+            settle_orders(session, list_orders(session, nodes), nodes, self.people.now)
+        write_profiles(session, self.people.changed, self.settings.consent)
 
     def _take(self, session: Session, item: Received, message: Message, keys: Keys) -> Outcome:
         before = self._find_before(keys)
@@ -302,20 +314,8 @@ class Applier:
             orders.setdefault(self.people.root_of(change.node), set()).add(change.order_id)
         for root, order_ids in orders.items():
             nodes = find_nodes(session, root)
-            self._settle_orders(session, nodes, find_orders(session, nodes, order_ids))
-
-    def _settle_regrouped(self, session: Session) -> None:
-        """Settle all orders of who was joined with somebody: both may have told of one."""
-        for root in self.people.regrouped:
-            settle_person(session, root, self.people.now)
-
-    def _settle_orders(
-        self, session: Session, nodes: Sequence[int], order_ids: Sequence[str]
-    ) -> None:
-        touched: set[int] = set()
-        for order_id in order_ids:
-            touched |= settle_order(session, order_id, nodes)
-        bump_epochs(session, touched, self.people.now)
+            again = find_orders(session, nodes, order_ids)
+            settle_orders(session, again, nodes, self.people.now)
 
 
 def _find_keys(item: Received) -> Keys:

@@ -42,8 +42,7 @@ def bump_epochs(session: Session, nodes: Collection[int], at: int) -> None:
 
 def bump_structure(session: Session) -> None:
     """Tell every process that what it remembers of people no longer holds."""
-    found = dict(session.rows("SELECT name, value FROM counters"))
-    set_counter(session, STRUCTURE, found.get(STRUCTURE, 0) + 1)
+    count_up(session, STRUCTURE)
 
 
 def write_audit(

@@ -12,6 +12,7 @@ from serving.customers.counters import bump_structure, count_up
 from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.dead_letters import find_marked, remove_dead_letters
 from serving.customers.marks import Marker
+from serving.customers.people import find_nodes
 from serving.customers.profile_rows import PSEUDONYM
 
 _BY_NODE = (
@@ -60,7 +61,7 @@ def erase_person(
     models : sequence of str
         Published models that learned from them.
     """
-    nodes = [row[0] for row in session.rows("SELECT node FROM nodes WHERE root = ?", (root,))]
+    nodes = find_nodes(session, root)
     identifiers = _read_identifiers(session, nodes)
     found = session.rows("SELECT customer_id FROM profiles WHERE root = ?", (root,))
     customer_id = found[0][0] if found else f"{PSEUDONYM}{root}"

@@ -216,7 +216,7 @@ class LiveProfiles:
 
     def _read_events(self, row: Row, after: int) -> tuple[list[tuple[Any, ...]], int]:
         """Return the shown rows of a person that came after a number, and the last number."""
-        places = ", ".join("?" * len(row.nodes))
+        places = mark_places(row.nodes)
         found = self.session.rows(
             f"SELECT e.seq, {_COLUMNS} FROM event_rows e WHERE e.node IN ({places}) "
             "AND e.seq > ? AND e.is_hidden = 0 ORDER BY e.seq",

@@ -14,7 +14,7 @@ An order is somebody's: two people may have orders of one number, and neither to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from features.schema import EventType
@@ -166,16 +166,11 @@ def _read_rows(session: Session, order_id: str, nodes: Collection[int]) -> list[
     return [_Row(*row) for row in found]
 
 
-def settle_person(session: Session, root: int, at: int) -> None:
-    """Settle every order of a person, after they were joined or split."""
-    nodes = find_nodes(session, root)
+def settle_orders(
+    session: Session, order_ids: Iterable[str], nodes: Collection[int], at: int
+) -> None:
+    """Settle orders of a person, and tell every reader whose rows changed."""
     touched: set[int] = set()
-    for order_id in list_orders(session, nodes):
+    for order_id in order_ids:
         touched |= settle_order(session, order_id, nodes)
     bump_epochs(session, touched, at)
-
-
-def find_nodes(session: Session, root: int) -> list[int]:
-    """Return the nodes of a person."""
-    found = session.rows("SELECT node FROM nodes WHERE root = ? ORDER BY node", (root,))
-    return [row[0] for row in found]

@@ -37,7 +37,6 @@ class Place(NamedTuple):
 
     node: int
     root: int
-    is_new: bool = False
 
 
 class People:
@@ -197,7 +196,7 @@ class People:
 
     def _regroup(self, session: Session, root: int) -> tuple[int, ...]:
         """Give the nodes of what was one person the roots that the edges left over make."""
-        nodes = [row[0] for row in session.rows("SELECT node FROM nodes WHERE root = ?", (root,))]
+        nodes = find_nodes(session, root)
         links: dict[int, set[int]] = {node: set() for node in nodes}
         for part in in_parts(nodes):
             for node, other in session.rows(
@@ -235,7 +234,7 @@ class People:
         self.changed.add(node)
         self._attach(resolution.kept, node, at)
         self._note_demoted(session, resolution.demoted, node, at, cause)
-        return Place(node, node, is_new=True)
+        return Place(node, node)
 
     def _join(
         self,
@@ -290,8 +289,7 @@ class People:
 
     def _move(self, session: Session, group: int, root: int) -> None:
         """Give all nodes of a person another root."""
-        nodes = session.rows("SELECT node FROM nodes WHERE root = ?", (group,))
-        self._set_root(session, [row[0] for row in nodes], root)
+        self._set_root(session, find_nodes(session, group), root)
         session.run("DELETE FROM profiles WHERE root = ?", (group,))
         self.changed.discard(group)
         for both in (group, root):
@@ -299,8 +297,7 @@ class People:
 
     def _rewrite(self, session: Session, root: int) -> None:
         """Note that a person is another than before, for every reader and process."""
-        nodes = [row[0] for row in session.rows("SELECT node FROM nodes WHERE root = ?", (root,))]
-        bump_epochs(session, nodes, self.now)
+        bump_epochs(session, find_nodes(session, root), self.now)
         self.regrouped.add(root)
         self.changed.add(root)
         self._bump(session)
@@ -382,6 +379,12 @@ class People:
     def _bump(self, session: Session) -> None:
         self._structure += 1
         set_counter(session, STRUCTURE, self._structure)
+
+
+def find_nodes(session: Session, root: int) -> list[int]:
+    """Return the nodes of a person."""
+    found = session.rows("SELECT node FROM nodes WHERE root = ? ORDER BY node", (root,))
+    return [row[0] for row in found]
 
 
 def find_owners(

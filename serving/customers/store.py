@@ -15,9 +15,7 @@ from serving.customers.counters import bump_structure
 from serving.customers.database import Database, NotUnique, Session, SQLite, in_parts, mark_places
 from serving.customers.erase import Erased, erase_person, forget_names
 from serving.customers.marks import KEY_FILE, KEY_VARIABLE, Marker, load_marker
-from serving.customers.orders import settle_person
 from serving.customers.people import People, find_owners
-from serving.customers.profile_rows import write_profiles
 from serving.customers.settings import CustomersSettings, open_database, read_settings
 from serving.customers.tables import TABLES, define_views
 
@@ -157,9 +155,9 @@ class CustomerStore:
                 erased = Erased(name, {}, tuple(self.models()))
             else:
                 raise UnknownCustomer(_NOBODY)
-            cleaned = self.rules.clean(USER_ID, name)
-            named = [] if cleaned is None else [Identifier(USER_ID, cleaned)]
             if is_published:
+                cleaned = self.rules.clean(USER_ID, name)
+                named = [] if cleaned is None else [Identifier(USER_ID, cleaned)]
                 forget_names(session, named, at, self.marker, models=self.models())
                 bump_structure(session)
         self.people.forget()
@@ -173,25 +171,13 @@ class CustomerStore:
         with self.write() as session:
             self.people.begin(session, at)
             roots = self.people.split(session, edge, at, cause)
-            self._finish(session)
+            self._applier.finish(session)
         return roots
 
-    def join(self, node: int, other: int, at: int, cause: str) -> None:
-        """Join two people because a steward says so; see `People.join_nodes`."""
-        with self.write() as session:
-            self.people.begin(session, at)
-            self.join_within(session, node, other, at, cause)
-
     def join_within(self, session: Session, node: int, other: int, at: int, cause: str) -> None:
-        """Join two people within a transaction that was begun."""
+        """Join two people, as `People.join_nodes`, within a transaction that was begun."""
         self.people.join_nodes(session, node, other, at, cause)
-        self._finish(session)
-
-    def _finish(self, session: Session) -> None:
-        """Settle and write what follows from people being others than before."""
-        for root in self.people.regrouped:
-            settle_person(session, root, self.people.now)
-        write_profiles(session, self.people.changed, self.settings.consent)
+        self._applier.finish(session)
 
     def find(self, name: str) -> int:
         """Return the root of the person that an identifier names; see `find_root`."""
