@@ -167,7 +167,7 @@ class LiveAnswers:
         distinct = list({row.root: row for row in rows}.values())
         people = [self.live.read(row, now) for row in distinct]
         ids = [row.stated.customer_id for row in distinct]
-        answers = self._answer_people(query, people, ids, _find_cutoff(people, now))
+        answers = self._answer_people(query, people, ids, find_cutoff(people, now))
         by_root = {row.root: answer for row, answer in zip(distinct, answers, strict=True)}
         return [by_root[row.root] for row in rows]
 
@@ -264,7 +264,7 @@ def make_row(person: Person, as_of: datetime) -> dict[str, Any]:
     }
 
 
-def _find_cutoff(people: Sequence[Person], now: datetime) -> datetime:
+def find_cutoff(people: Sequence[Person], now: datetime) -> datetime:
     """Return now, or just after the newest event where a clock is behind it."""
     newest = [aware(person.newest) for person in people if person.newest is not None]
     return max([now, *(moment + timedelta(microseconds=1) for moment in newest)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -83,6 +85,16 @@ class Outcome(NamedTuple):
 
 
 _NO_KEYS = Keys([], FROM_TABLES)
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Do not search for cycles within: a million short-lived messages and rows make none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @dataclass

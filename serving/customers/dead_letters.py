@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from features.segment.messages import Rejected
 from serving.customers.counters import count_up
 from serving.customers.database import Session, in_parts, mark_places
 from serving.customers.marks import Marker
+from serving.customers.message_keys import hash_bytes
 
 _LONGEST_BODY = 64 * 1024
 LETTERS = "dead_letters"
@@ -173,5 +173,4 @@ def _put_within(document: dict[str, Any], around: dict[str, Any]) -> dict[str, A
 
 
 def _hash(*parts: str) -> int:
-    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    return hash_bytes("\0".join(parts).encode())

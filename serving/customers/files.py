@@ -27,7 +27,7 @@ from features.progress import Progress
 from features.segment.envelope import Envelope
 from features.segment.messages import Message, Rejected
 from features.segment.reader import MessageReader
-from serving.customers.applying import Outcome, Received
+from serving.customers.applying import Outcome, Received, without_collection
 from serving.customers.database import Session
 from serving.customers.message_keys import Keys, make_keys
 from serving.customers.settings import CustomersSettings
@@ -129,7 +129,7 @@ def ingest_file(
     is_new = True
     chunks = _read_ahead(path, skipped, store.settings, received_at)
     total = None if path.suffix == ".gz" else -(-size // CHUNK_BYTES)
-    with _without_collection():
+    with without_collection():
         for chunk, read in progress.track(chunks, path.name, total=total):
             items = _as_received(chunk, read, received_at, path.name)
             outcomes = store.apply(items, assume_new=is_new, also=partial(note, position=chunk.end))
@@ -237,16 +237,6 @@ def _as_received(chunk: _Chunk, read: _Read, received_at: int, source: str) -> l
         else Received(line, read.rejected[place], received_at, source)
         for place, (line, message, keys) in enumerate(told)
     ]
-
-
-class _without_collection:  # noqa: N801 - reads as what it does
-    """Within it nothing is searched for cycles: a million short-lived rows make none."""
-
-    def __enter__(self) -> None:
-        gc.disable()
-
-    def __exit__(self, *_: object) -> None:
-        gc.enable()
 
 
 _reader: MessageReader | None = None

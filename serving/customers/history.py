@@ -6,7 +6,6 @@ others: so the live profiles are those of the datasets, and running it again cha
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -30,7 +29,7 @@ from features.schema import (
     Touches,
 )
 from features.segment.messages import EventRow, Message, OrderChange
-from serving.customers.applying import Outcome, Received
+from serving.customers.applying import Received, without_collection
 from serving.customers.counters import set_counter
 from serving.customers.live import HISTORY
 from serving.customers.message_keys import make_keys
@@ -96,15 +95,12 @@ def ingest_history(store: CustomerStore, project: Project, progress: Progress) -
 
 
 def _apply(store: CustomerStore, messages: Sequence[Message]) -> int:
-    gc.disable()
-    try:
+    with without_collection():
         items = [
             Received(b"", m, m.occurred_at, SOURCE, keys=replace(make_keys(m), digest=0))
             for m in messages
         ]
-        outcomes: list[Outcome] = store.apply(items, assume_new=True)
-    finally:
-        gc.enable()
+        outcomes = store.apply(items, assume_new=True)
     return sum(outcome.status == "accepted" for outcome in outcomes)
 
 

@@ -28,17 +28,17 @@ class Keys(msgspec.Struct, frozen=True, array_like=True, gc=False):
     digest: int
 
 
-def hash_id(text: str) -> int:
-    """Return 64 bits of an id's BLAKE2b, as a signed integer: what makes it unique for ever.
-
-    Two ids that shared it would be told apart by their text, and the second one refused.
-    """
-    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+def hash_bytes(content: bytes) -> int:
+    """Return 64 bits of BLAKE2b as a signed integer, which every database can hold."""
+    digest = hashlib.blake2b(content, digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
 def make_keys(message: Message) -> Keys:
-    """Return by what a message is known again."""
+    """Return by what a message is known again.
+
+    Two ids that shared a hash would be told apart by their text, and the second one refused.
+    """
     rows = list_rows(message)
     said = msgspec.msgpack.encode(
         (
@@ -46,9 +46,7 @@ def make_keys(message: Message) -> Keys:
             message.order, [row[2:] for row in message.rows],
         )
     )  # fmt: skip
-    digest = hashlib.blake2b(said, digest_size=8).digest()
-    number = int.from_bytes(digest, "big", signed=True)
-    return Keys([hash_id(row.event_id) for row in rows], number or 1)
+    return Keys([hash_bytes(row.event_id.encode()) for row in rows], hash_bytes(said) or 1)
 
 
 def list_rows(message: Message) -> tuple[EventRow, ...]:

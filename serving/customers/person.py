@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -60,18 +59,6 @@ class Stated(NamedTuple):
     created_at: int
 
 
-@dataclass
-class _Message:
-    """One message to the customer, and what became of it; times as datetimes."""
-
-    sent_at: datetime | None = None
-    opened_at: datetime | None = None
-    clicked_at: datetime | None = None
-    channel: str | None = None
-    promotion_id: str | None = None
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-
 class Person:
     """The events of one customer, folded.
 
@@ -107,7 +94,8 @@ class Person:
         self._of_messages: State = fold.zero()
         self._device: tuple[int, str, str] | None = None
         self._visits: Counter[str] = Counter()
-        self._messages: dict[str, _Message] = {}
+        self._messages: dict[str, list[dict[str, Any]]] = {}
+        """Events of each message to the customer, by its id."""
         self._ahead: list[dict[str, Any]] = []
         self._zone = self._find_zone()
         self._newest: int | None = None
@@ -184,7 +172,7 @@ class Person:
         channel, at, kind = event[Events.CHANNEL], event[Events.OCCURRED_AT], event[Events.TYPE]
         self._newest = at if self._newest is None else max(at, self._newest)
         if self._is_message(event):
-            self._messages.setdefault(event[Events.MESSAGE_ID], _Message()).rows.append(event)
+            self._messages.setdefault(event[Events.MESSAGE_ID], []).append(event)
         elif channel is not None and kind not in _NO_ACT:
             self.last_seen[channel] = max(at, self.last_seen.get(channel, at))
             self.events[channel] += 1
@@ -201,20 +189,20 @@ class Person:
         self._of_messages = self.fold.collect(
             [
                 event
-                for message_id, message in self._messages.items()
-                for event in self._tell_message(message_id, message)
+                for message_id, own in self._messages.items()
+                for event in self._tell_message(message_id, own)
             ]
         )
 
-    def _tell_message(self, message_id: str, message: _Message) -> list[dict[str, Any]]:
-        """Return the events of one message: what `touches` would make of it, else its own rows."""
+    def _tell_message(self, message_id: str, own: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the events of one message: what `touches` would make of it, else its own."""
         touch: dict[str, Any] = {Touches.MESSAGE_ID: message_id, Touches.CUSTOMER_ID: ""}
         for kind, moment in _MOMENTS.items():
-            times = [e[Events.OCCURRED_AT] for e in message.rows if e[Events.TYPE] == kind]
+            times = [e[Events.OCCURRED_AT] for e in own if e[Events.TYPE] == kind]
             touch[moment] = to_datetime(min(times)) if times else None
-        sends = [e for e in message.rows if e[Events.TYPE] == EventType.TOUCH]
+        sends = [e for e in own if e[Events.TYPE] == EventType.TOUCH]
         if not sends:
-            return [self._enrich(event) for event in message.rows]
+            return [self._enrich(event) for event in own]
         for name in (Touches.CHANNEL, Touches.PROMOTION_ID):
             touch[name] = min((e[name] for e in sends if e[name] is not None), default=None)
         told = touch_events(touch)

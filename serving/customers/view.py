@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,14 @@ from models.campaign.eligibility import (
     Places,
     judge_eligibility,
 )
-from serving.customers.answers import LiveAnswers, predict_value
+from serving.customers.answers import LiveAnswers, find_cutoff, predict_value
 from serving.customers.live import LiveProfiles, Row
 from serving.customers.person import Person, aware, to_datetime
 from serving.customers.profile_rows import read_preferences, read_traits
 from serving.outlooks import read_outlook
 from serving.profiles import read_consent
-from serving.send_times import SendTimeQuery
+from serving.send_times import WINDOW, SendTimeQuery
 
-WINDOW = timedelta(days=7)
 _ALWAYS = ("email",)
 """Channels that a heat map is told of, beside those the customer used."""
 NO_CONSENT = "the customer has not agreed to personalisation"
@@ -134,7 +133,7 @@ class CustomerView:
     def _value(self, person: Person, now: datetime) -> tuple[dict[str, Any], Any]:
         """Say what the customer was worth, and what is expected of them."""
         known = [value for _, value in person.orders if value is not None]
-        as_of = _after(person, now)
+        as_of = find_cutoff([person], now)
         worth: dict[str, Any] = {
             "orders": len(person.orders),
             "spend": math.fsum(known) if known else None,
@@ -232,8 +231,3 @@ def _tell_offer(promotion: dict[Any, Any], code: np.ndarray) -> dict[str, Any]:
         "channels": channels,
         "reason": None if furthest is None else SENTENCES[furthest],
     }
-
-
-def _after(person: Person, now: datetime) -> datetime:
-    newest = person.newest
-    return now if newest is None else max(now, aware(newest) + timedelta(microseconds=1))
