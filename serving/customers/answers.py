@@ -171,9 +171,19 @@ class LiveAnswers:
         by_root = {row.root: answer for row, answer in zip(distinct, answers, strict=True)}
         return [by_root[row.root] for row in rows]
 
-    def _answer_people(
-        self, query: SendTimeQuery, people: Sequence[Person], ids: Sequence[str], as_of: datetime
-    ) -> list[CustomerSendTimes]:
+    def over_people(
+        self, people: Sequence[Person], ids: Sequence[str], as_of: datetime
+    ) -> SendTimePredictor:
+        """Return what answers queries of some people, as they are as of a time.
+
+        Parameters
+        ----------
+        people : sequence of Person
+        ids : sequence of str
+            The customer id of each, by which queries name them.
+        as_of : datetime
+            From `find_cutoff`.
+        """
         profiles = Profiles.from_frame(
             tabulate([make_row(person, as_of) for person in people], self.live.numbers),
             as_of,
@@ -184,8 +194,12 @@ class LiveAnswers:
         since = to_microseconds_of(self.predictor.profiles.as_of)
         gone = self.live.find_hidden(ids, since)
         rows[[place for place, own in enumerate(ids) if own in gone]] = -1
-        predictor = self.predictor.over(profiles, rows, outlooks)
-        return predictor.answer(replace(query, customers=ids))
+        return self.predictor.over(profiles, rows, outlooks)
+
+    def _answer_people(
+        self, query: SendTimeQuery, people: Sequence[Person], ids: Sequence[str], as_of: datetime
+    ) -> list[CustomerSendTimes]:
+        return self.over_people(people, ids, as_of).answer(replace(query, customers=list(ids)))
 
     def _answer_private(
         self, query: SendTimeQuery, consent: str | None, places: Sequence[int]

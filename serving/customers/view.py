@@ -108,10 +108,12 @@ class CustomerView:
         if self.answers is None or not self.answers.is_live:
             return None
         used = [channel for channel in CHANNELS if channel in person.last_seen]
+        own = row.stated.customer_id
+        predictor = self.answers.over_people([person], [own], find_cutoff([person], now))
         maps = []
         for channel in dict.fromkeys((*_ALWAYS, *used)):
             query = SendTimeQuery(
-                customers=[f"person-{row.root}"],
+                customers=[own],
                 start=now,
                 end=now + WINDOW,
                 channels=(channel,),
@@ -120,7 +122,7 @@ class CustomerView:
                 has_all_slots=True,
                 has_reasons=True,
             )
-            (answer,) = self.answers.answer_rows(query, [row], now)
+            (answer,) = predictor.answer(query)
             week = {"channel": channel, "measure": answer.measure}
             maps.append({**week, "probabilities": answer.probabilities})
         return {
