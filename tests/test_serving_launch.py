@@ -84,6 +84,13 @@ def client(server, settings):
         yield client
 
 
+def test_every_worker_starts_at_the_first_try(server):
+    """Two that make the store of customers together must not trip over each other's lock."""
+    lines = [process.cmdline() for process in psutil.Process(server.pid).children(recursive=True)]
+    numbers = [line[line.index("--worker-id") + 1] for line in lines if "--worker-id" in line]
+    assert sorted(numbers) == ["1", "2"]  # a worker that had died would be followed by number 3
+
+
 def test_answers_come_over_the_port(client):
     response = client.post("/v1/send-times", json={"customers": ["c0", "nobody"]})
     answer = contract.SendTimes.model_validate_json(response.content)

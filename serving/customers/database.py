@@ -8,6 +8,7 @@ prefix of what was numbered.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from features.errors import AlmanacError, ProjectError
 
 _LOCK = 0x616C6D616E6163
 """Number of PostgreSQL's advisory lock: that of one writer."""
+BUSY_POLL_SECONDS = 0.005
 
 
 class StoreUnavailable(AlmanacError):
@@ -94,9 +96,9 @@ class SQLite:
                 check_same_thread=False,
                 cached_statements=256,
             )
+            connection.execute("PRAGMA page_size = 4096")
+            _turn_on_log(connection, self.busy_seconds)
             for pragma in (
-                "page_size = 4096",
-                "journal_mode = wal",
                 "synchronous = full",
                 "cache_size = -65536",
                 "wal_autocheckpoint = 2000",
@@ -279,6 +281,23 @@ def _in_postgresql(statement: str) -> str:
     for ours, theirs in _TYPES:
         statement = statement.replace(ours, theirs)
     return statement
+
+
+def _turn_on_log(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Turn the write-ahead log on.
+
+    For this lock SQLite does not wait by itself: of two processes that make the file together one
+    would be refused.
+    """
+    stop_at = time.monotonic() + busy_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > stop_at:
+                raise
+            time.sleep(BUSY_POLL_SECONDS)
 
 
 @contextmanager
