@@ -12,6 +12,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from serving.customers.routes import make_customer_routes
+from serving.drain import Drain
 from serving.edge import Edge
 from serving.forecast_endpoints import ForecastEndpoints
 from serving.metrics import MEDIA_TYPE as METRICS_TYPE
@@ -46,7 +47,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = utc_now) -> ASGIApp:
+def build_api(
+    predictor: Predictor,
+    settings: ServingSettings,
+    clock: Clock = utc_now,
+    *,
+    drain: Drain | None = None,
+) -> ASGIApp:
     """Return the ASGI application that answers every address of the service.
 
     Parameters
@@ -57,13 +64,15 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
         Limits.
     clock : callable
         Returns the time, with a zone.
+    drain : Drain, optional
+        Tells when the service is about to end.
     """
     metrics = Metrics()
     send_times = SendTimeEndpoint(predictor, settings, metrics, clock)
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
-    about = AboutEndpoints(predictor, metrics)
+    about = AboutEndpoints(predictor, metrics, drain)
     routes = [
         Route("/v1/send-times", send_times.send_times, methods=["POST"]),
         Route("/v1/forecasts", forecasts.forecasts, methods=["GET"]),
@@ -85,14 +94,15 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
         timeout_seconds=settings.timeout_seconds,
         max_concurrency=settings.max_concurrency,
         is_request_logged=settings.is_request_logged,
+        drain=drain,
     )
 
 
 class AboutEndpoints:
     """What the service says about itself."""
 
-    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
-        self.predictor, self.metrics = predictor, metrics
+    def __init__(self, predictor: Predictor, metrics: Metrics, drain: Drain | None) -> None:
+        self.predictor, self.metrics, self.drain = predictor, metrics, drain
         self._version = version("almanac")
         self._openapi = msgspec.json.encode(build_openapi(self._version))
 
@@ -103,8 +113,14 @@ class AboutEndpoints:
     async def readyz(self, request: Request) -> Response:  # noqa: ARG002
         """Say what is loaded, and why the rest is not."""
         champions = self.predictor.champions
-        content = {"is_ready": champions.is_ready, "models": champions.states}
-        return respond(msgspec.json.encode(content), status=200 if champions.is_ready else 503)
+        is_draining = self.drain is not None and self.drain.is_under_way
+        is_ready = champions.is_ready and not is_draining
+        content = {
+            "is_ready": is_ready,
+            "is_draining": is_draining,
+            "models": champions.states,
+        }
+        return respond(msgspec.json.encode(content), status=200 if is_ready else 503)
 
     async def metrics_text(self, request: Request) -> Response:  # noqa: ARG002
         """Answer Prometheus text."""

@@ -322,6 +322,8 @@ class Readiness(Message):
     """Whether the service answers what it is meant to."""
 
     is_ready: bool
+    is_draining: bool = False
+    """True when it is about to end: send requests elsewhere."""
     models: list[ModelStatus]
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.drain import Drain
 from serving.logs import FIELDS, LOGGER
 from serving.metrics import OTHER, Metrics
 from serving.problems import MEDIA_TYPE, Kind, Problem
@@ -25,6 +26,8 @@ log = logging.getLogger(LOGGER)
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 """Answered under any load, so that whoever watches can tell busy from dead."""
+READING_PER_PLACE = 16
+"""Requests whose bodies are still coming in, for each that is answered; more are refused."""
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -42,6 +45,7 @@ class _Exchange:
     request_id: str
     started: float
     status: int = 0
+    is_body_read: bool = False
 
 
 class Edge:
@@ -59,6 +63,8 @@ class Edge:
         Requests answered at a time; more are answered with 429.
     is_request_logged : bool
         Whether every answer is logged, or only failures.
+    drain : Drain, optional
+        While it is under way connections are closed after their answers.
     """
 
     def __init__(
@@ -69,11 +75,12 @@ class Edge:
         timeout_seconds: float,
         max_concurrency: int,
         is_request_logged: bool,
+        drain: Drain | None = None,
     ) -> None:
-        self.app, self.metrics = app, metrics
+        self.app, self.metrics, self.drain = app, metrics, drain
         self.timeout_seconds, self.max_concurrency = timeout_seconds, max_concurrency
         self.is_request_logged = is_request_logged
-        self._in_flight = 0
+        self._in_flight = self._reading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -91,24 +98,49 @@ class Edge:
                     *message["headers"],
                     (b"x-request-id", exchange.request_id.encode()),
                     *_SECURE_HEADERS,
+                    *self._closing(),
                 ]
             await send(message)
 
+        async def receive_aside() -> Message:
+            if exchange.is_body_read:  # what follows is word of a disconnect
+                return await receive()
+            message = await self._receive(receive)
+            exchange.is_body_read = not message.get("more_body", False)
+            return message
+
         self._in_flight += 1
         try:
-            await self._answer(scope, receive, send_marked, exchange)
+            await self._answer(scope, receive_aside, send_marked, exchange)
         finally:
             self._in_flight -= 1
             self._record(scope, exchange)
+
+    async def _receive(self, receive: Receive) -> Message:
+        """Wait for more of a body; who sends slowly takes no place from those who are answered."""
+        if self._reading >= READING_PER_PLACE * self.max_concurrency:
+            raise _overloaded()
+        self._in_flight -= 1
+        self._reading += 1
+        try:
+            message = await receive()
+        finally:
+            self._reading -= 1
+            self._in_flight += 1
+        if self._in_flight > self.max_concurrency:
+            raise _overloaded()
+        return message
+
+    def _closing(self) -> list[tuple[bytes, bytes]]:
+        is_closing = self.drain is not None and self.drain.is_under_way
+        return [(b"connection", b"close")] if is_closing else []
 
     async def _answer(
         self, scope: Scope, receive: Receive, send: Send, exchange: _Exchange
     ) -> None:
         try:
             if self._in_flight > self.max_concurrency and scope["path"] not in PROBES:
-                raise Problem(
-                    Kind.OVERLOADED, "Send the request again after a second.", headers=_RETRY
-                )
+                raise _overloaded()
             async with asyncio.timeout(self.timeout_seconds):
                 await self.app(scope, receive, send)
         except Exception as error:
@@ -126,6 +158,10 @@ class Edge:
         is_quiet_probe = scope["path"] in PROBES and exchange.status < 400
         if self.is_request_logged and not is_quiet_probe:
             log.info("request", extra=_fields(scope, exchange, ms=round(seconds * 1000, 2)))
+
+
+def _overloaded() -> Problem:
+    return Problem(Kind.OVERLOADED, "Send the request again after a second.", headers=_RETRY)
 
 
 def _as_problem(error: Exception) -> Problem:

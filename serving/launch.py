@@ -8,14 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import FrameType
 
 from features.errors import AlmanacError
 from features.project import Project
+from serving.drain import place_mark
 from serving.settings import ServingSettings
 
 START_SECONDS = 60.0
@@ -27,7 +29,7 @@ class NotStarted(AlmanacError):
 
 
 def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> int:
-    """Run the service until it is stopped by SIGINT or SIGTERM.
+    """Run the service until it is stopped by SIGINT or SIGTERM; after SIGTERM it drains first.
 
     Parameters
     ----------
@@ -48,11 +50,18 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
     """
     settings = project.section("serving", ServingSettings)
     service = start(project)
-    received: list[int] = []
+    mark, received = place_mark(project, settings), list[int]()
 
     def stop(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         received.append(signal_number)
-        service.terminate()
+        if signal_number == signal.SIGINT or len(received) > 1:
+            service.terminate()
+            return
+        with suppress(OSError):  # a full disk must not keep it from ending
+            mark.touch()
+        notice = threading.Timer(settings.drain_notice_seconds, service.terminate)
+        notice.daemon = True
+        notice.start()
 
     before = {name: signal.signal(name, stop) for name in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -66,6 +75,7 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
         code = 0
     finally:
         end(service, settings.drain_seconds)
+        mark.unlink(missing_ok=True)
         for name, handler in before.items():
             signal.signal(name, handler)
     return 0 if received else code
@@ -83,6 +93,9 @@ def start(project: Project) -> subprocess.Popen[bytes]:
     """
     settings = project.section("serving", ServingSettings)
     check_port(settings)
+    mark = place_mark(project, settings)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.unlink(missing_ok=True)  # of one that was killed
     command = [
         *(sys.executable, "-m", "bentoml", "serve", "serving.service:Almanac"),
         *("--working-dir", str(Path(__file__).resolve().parents[1])),

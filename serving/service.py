@@ -25,6 +25,7 @@ from serving.api import build_api
 from serving.customers.customers import Customers, open_customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.settings import is_store_used
+from serving.drain import Drain, place_mark
 from serving.logs import FIELDS, LOGGER, configure_logs
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
@@ -76,7 +77,8 @@ class Service:
             log.log(level, "model", extra={FIELDS: {**fields, "reason": state.reason}})
         predictor.customers = _open_customers(predictor)
         self.customers = predictor.customers
-        Front.api = build_api(predictor, settings)
+        drain = Drain(place_mark(project, settings))
+        Front.api = build_api(predictor, settings, drain=drain)
         # Models and profiles stay: no search for cycles goes through them in a request.
         gc.collect()
         gc.freeze()

@@ -27,8 +27,11 @@ class ServingSettings(Settings):
     """Customers in one request for send times."""
     inline_customers: int = Field(default=64, ge=0)
     """Up to this many are scored on the event loop; more in a thread, so that others are served."""
+    drain_notice_seconds: float = Field(default=2.0, ge=0.0, le=600.0)
+    """How long, after SIGTERM, `/readyz` says 503 while requests are still answered: longer than
+    a balancer takes to notice. Ctrl+C does not wait."""
     drain_seconds: int = Field(default=10, ge=1)
-    """How long a stopping worker may finish what it has begun."""
+    """How long a stopping worker may then finish what it has begun."""
     is_request_logged: bool = True
     required: tuple[Literal["promotion", "demand"], ...] = ()
     """Kinds that must be loaded for `/readyz` to say yes; empty means those that are published."""

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import psutil
@@ -48,6 +49,16 @@ def settings(project) -> ServingSettings:
     return project.section("serving", ServingSettings)
 
 
+def check_that_it_drains(settings: ServingSettings) -> None:
+    """For some seconds it says that it is not ready, and answers everything all the same."""
+    time.sleep(0.3)
+    for _ in range(10):  # new connections, so that both workers are met
+        ready = httpx.get(f"{address(settings)}/readyz")
+        assert (ready.status_code, ready.json()["is_draining"]) == (503, True)
+        answer = httpx.post(f"{address(settings)}/v1/send-times", json={"customers": ["c0"]})
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
 SERVE = """
 import sys
 from pathlib import Path
@@ -69,6 +80,7 @@ def server(project, settings):
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 3  # BentoML and two workers
         process.send_signal(signal.SIGTERM)
+        check_that_it_drains(settings)
         assert process.wait(20) == 0
         assert not psutil.wait_procs(children, timeout=5)[1]
         check_port(settings)
