@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-all check lock clean
+.PHONY: help demo test test-all check audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -22,6 +22,10 @@ check: .venv/dev.stamp ## Lint, format, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Strict, so that a package the database does not know is a failure, not silence.
+audit: .venv/dev.stamp ## Look every pinned package up among known vulnerabilities (needs the internet)
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r locks/core.txt
 
 # Exact versions with hashes, for every platform and Python; no index address is written.
 lock: ## Resolve the dependencies anew
