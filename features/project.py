@@ -29,6 +29,7 @@ SECTIONS = (
     "promotion",
     "campaign",
     "customers",
+    "decisions",
     "insight",
     "tracking",
     "serving",

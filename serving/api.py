@@ -12,6 +12,8 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from serving.customers.routes import make_customer_routes
+from serving.decisions.log import DecisionLog
+from serving.decisions.outcomes import OutcomesEndpoint
 from serving.drain import Drain
 from serving.edge import Edge
 from serving.forecast_endpoints import ForecastEndpoints
@@ -33,6 +35,7 @@ ADDRESSES = {
     "stock advice": "GET /v1/stock-advice",
     "allocations": "POST /v1/allocations",
     "assortment": "GET /v1/assortment",
+    "outcomes": "POST /v1/outcomes",
     "events": "POST /v1/batch",
     "customers": "GET /v1/customers/{id}",
     "contract": "GET /openapi.json",
@@ -53,6 +56,7 @@ def build_api(
     clock: Clock = utc_now,
     *,
     drain: Drain | None = None,
+    decisions: DecisionLog | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that answers every address of the service.
 
@@ -66,9 +70,13 @@ def build_api(
         Returns the time, with a zone.
     drain : Drain, optional
         Tells when the service is about to end.
+    decisions : DecisionLog, optional
+        Keeps what is answered, and takes what came of it; without it answers have no ids.
     """
     metrics = Metrics()
-    send_times = SendTimeEndpoint(predictor, settings, metrics, clock)
+    if decisions is not None:
+        decisions.count = metrics.count_decisions
+    send_times = SendTimeEndpoint(predictor, settings, metrics, clock, decisions)
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
@@ -81,6 +89,7 @@ def build_api(
         Route("/v1/allocations", stock.allocations, methods=["POST"]),
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
+        Route("/v1/outcomes", OutcomesEndpoint(decisions, settings, clock).take, methods=["POST"]),
         *make_customer_routes(predictor.customers, metrics, clock),
         Route("/livez", about.livez, methods=["GET"]),
         Route("/readyz", about.readyz, methods=["GET"]),

@@ -183,6 +183,11 @@ class CustomerSendTimes(Message):
         | None
     ) = None
     """By slot of the local week; only if `all_slots` was asked for."""
+    decision_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{22}$")
+    """Tell it to /v1/outcomes with what came of the message; absent where nothing is logged."""
+    explored: bool = False
+    """True where the first slot was drawn evenly over the permitted ones, to learn from it; absent
+    elsewhere."""
 
 
 class SendTimes(Message):

@@ -90,6 +90,7 @@ class Edge:
         exchange = _Exchange(_request_id(scope), time.perf_counter())
         # Starlette's routes answer 404 and 405 by themselves, unless an application is around them.
         scope["app"] = self
+        scope["almanac.request_id"] = exchange.request_id
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":

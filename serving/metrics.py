@@ -64,6 +64,12 @@ class Metrics:
             ("outcome",),
             registry=self._registry,
         )
+        self._decisions = Counter(
+            "almanac_decisions",
+            "Decisions, by whether their row was logged or lost.",
+            ("outcome",),
+            registry=self._registry,
+        )
         self._models = Gauge(
             "almanac_model_loaded",
             "1 for the model version that answers; 0 for a kind that does not.",
@@ -95,6 +101,10 @@ class Metrics:
         """Count messages taken in: accepted, duplicate, or rejected."""
         for outcome, n_messages in outcomes.items():
             self._messages.labels(outcome).inc(n_messages)
+
+    def count_decisions(self, outcome: str, rows: int) -> None:
+        """Count decisions: logged, or lost where the log takes nothing."""
+        self._decisions.labels(outcome).inc(rows)
 
     def state_model(self, kind: str, version: str, *, is_loaded: bool) -> None:
         """Say which version of a kind answers."""

@@ -11,6 +11,7 @@ from serving import contract, scenario_contract, stock_contract
 from serving.customers import contract as customers
 from serving.customers.collect_endpoints import PATHS
 from serving.customers.routes import ONE
+from serving.decisions import contract as decisions
 from serving.problems import MEDIA_TYPE as PROBLEM_TYPE
 from serving.problems import Kind
 
@@ -35,6 +36,8 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (customers.CustomerProfile, "validation"),
     (customers.CustomerErasure, "validation"),
     (customers.CustomerExport, "validation"),
+    (decisions.OutcomesRequest, "validation"),
+    (decisions.OutcomesTaken, "validation"),
     (contract.Readiness, "validation"),
     (contract.Liveness, "validation"),
     (contract.Landing, "validation"),
@@ -141,6 +144,7 @@ def _paths() -> dict[str, Any]:
         },
         **_stock_paths(),
         **_customer_paths(),
+        **_decision_paths(),
         "/livez": _about("livez", "Whether the process answers", contract.Liveness),
         "/readyz": {
             "get": _operation(
@@ -201,6 +205,27 @@ def _stock_paths() -> dict[str, Any]:
                 parameters=_parameters(stock_contract.AssortmentQuery),
             )
         },
+    }
+
+
+def _decision_paths() -> dict[str, Any]:
+    return {
+        "/v1/outcomes": {
+            "post": _operation(
+                "outcomes",
+                "What came of the messages that were sent by our answers",
+                {"200": _answers("Durable, each once.", {JSON: decisions.OutcomesTaken})},
+                (
+                    Kind.BAD_JSON,
+                    Kind.NOT_ACCEPTABLE,
+                    Kind.TOO_LARGE,
+                    Kind.WRONG_MEDIA_TYPE,
+                    Kind.INVALID,
+                    Kind.NOT_STORED,
+                ),
+                body=decisions.OutcomesRequest,
+            )
+        }
     }
 
 

@@ -37,7 +37,7 @@ class Kind(Enum):
     REJECTED = ("rejected-message", 422, "The message was not taken")
     OVERLOADED = ("overloaded", 429, "Too many requests at once")
     FAILED = ("internal-error", 500, "The service failed")
-    NOT_STORED = ("not-stored", 503, "The store of customers takes nothing now")
+    NOT_STORED = ("not-stored", 503, "The store takes nothing now")
     NOT_LOADED = ("model-not-loaded", 503, "The model for this is not loaded")
     TIMEOUT = ("timeout", 504, "The answer took too long")
 

@@ -16,8 +16,9 @@ from starlette.responses import Response
 from models.campaign.send_slots import QuietHours
 from serving.bodies import JSON, choose_media_type, read_json_body
 from serving.contract import SendTimesRequest
+from serving.decisions.log import DecisionLog
 from serving.metrics import Metrics
-from serving.predictor import Predictor
+from serving.predictor import Predictor, SendTimes
 from serving.problems import Fault, Kind, Problem, describe_invalid
 from serving.responses import as_problems, check_no_query, respond
 from serving.send_times import SendTimeQuery, count_evidence, default_window
@@ -39,13 +40,20 @@ class SendTimeEndpoint:
         Counts the customers answered.
     clock : callable
         Returns the time, with a zone; read only where the request states no window.
+    decisions : DecisionLog, optional
+        Keeps what is answered.
     """
 
     def __init__(
-        self, predictor: Predictor, settings: ServingSettings, metrics: Metrics, clock: Clock
+        self,
+        predictor: Predictor,
+        settings: ServingSettings,
+        metrics: Metrics,
+        clock: Clock,
+        decisions: DecisionLog | None = None,
     ) -> None:
         self.predictor, self.settings, self.metrics = predictor, settings, metrics
-        self.clock = clock
+        self.clock, self.decisions = clock, decisions
         # A batch keeps one core busy; two at once would only share it, and the event loop starve.
         self._one_batch = CapacityLimiter(1)
 
@@ -56,7 +64,8 @@ class SendTimeEndpoint:
         body = await read_json_body(request, self.settings.max_body_bytes)
         query = self._read(body)
         is_large = len(query.customers) > self.settings.inline_customers
-        answer = partial(self._answer, query, in_thread=is_large)
+        request_id = request.scope.get("almanac.request_id", "")
+        answer = partial(self._answer, query, request_id, in_thread=is_large)
         if not is_large:
             return respond(answer())
         return respond(await anyio.to_thread.run_sync(answer, limiter=self._one_batch))
@@ -83,8 +92,16 @@ class SendTimeEndpoint:
             has_reasons=asked.reasons,
         )
 
-    def _answer(self, query: SendTimeQuery, *, in_thread: bool) -> bytes:
+    def _answer(self, query: SendTimeQuery, request_id: str, *, in_thread: bool) -> bytes:
+        now = self.clock()
+
+        def ask(asked: SendTimeQuery) -> SendTimes:
+            return self.predictor.send_times(asked, now, in_thread=in_thread)
+
         with as_problems():
-            answer = self.predictor.send_times(query, self.clock(), in_thread=in_thread)
+            if self.decisions is None:
+                answer = ask(query)
+            else:
+                answer = self.decisions.answer(query, ask, request_id=request_id, decided_at=now)
         self.metrics.count_customers(count_evidence(answer.customers))
         return msgspec.json.encode(answer)

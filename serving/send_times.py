@@ -88,6 +88,8 @@ class CustomerSendTimes(msgspec.Struct, frozen=True):
     exclusions: list[Exclusion]
     reasons: list[str] | None
     probabilities: list[float] | None
+    decision_id: str | msgspec.UnsetType = msgspec.UNSET
+    explored: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True)

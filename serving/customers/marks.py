@@ -8,9 +8,7 @@ the environment where several machines share one; without it a mark says nothing
 from __future__ import annotations
 
 import hmac
-import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,8 +17,8 @@ from urllib.parse import unquote
 
 from features.errors import ProjectError
 from features.identity.identifiers import KINDS, Identifier, IdentityRules
+from features.served.pseudonyms import KEY_VARIABLE, load_key
 
-KEY_VARIABLE, KEY_FILE = "ALMANAC_ERASURE_KEY", "erasure.key"
 _FEWEST_CHARACTERS = 32
 _MOST_TEXTS = 400
 _ADDRESS = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
@@ -76,22 +74,7 @@ def load_marker(root: Path) -> Marker:
     ProjectError
         If the key is too short.
     """
-    given = os.environ.get(KEY_VARIABLE)
-    if given:
-        return Marker(given.encode())
-    path = root / KEY_FILE
-    if not path.exists():
-        root.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{KEY_FILE}.{os.getpid()}.partial")
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
-        try:
-            os.link(partial, path)  # the first of several processes wins
-        except FileExistsError:
-            pass
-        finally:
-            partial.unlink()
-    return Marker(path.read_bytes().strip())
+    return Marker(load_key(root))
 
 
 def _find_texts(document: Any) -> Iterator[str]:

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from features.errors import AlmanacError, ProjectError
 from features.identity.identifiers import EMAIL, KINDS, USER_ID, Identifier
 from features.project import Project
+from features.served.pseudonyms import KEY_FILE, KEY_VARIABLE
 from serving.customers.applying import Applier, Outcome, Received
 from serving.customers.counters import bump_structure
 from serving.customers.database import Database, NotUnique, Session, SQLite, in_parts, mark_places
 from serving.customers.erase import Erased, erase_person, forget_names
-from serving.customers.marks import KEY_FILE, KEY_VARIABLE, Marker, load_marker
+from serving.customers.marks import Marker, load_marker
 from serving.customers.people import People, find_owners
 from serving.customers.settings import CustomersSettings, open_database, read_settings
 from serving.customers.tables import TABLES, define_views
