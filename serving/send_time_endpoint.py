@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime
 from functools import partial
 
@@ -14,12 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models.campaign.send_slots import QuietHours
-from serving.bodies import JSON, choose_media_type, read_json_body
+from serving.bodies import JSON, NDJSON, choose_media_type, read_json_body
 from serving.contract import SendTimesRequest
 from serving.metrics import Metrics
-from serving.predictor import Predictor
+from serving.predictor import Predictor, SendTimes
 from serving.problems import Fault, Kind, Problem, describe_invalid
 from serving.responses import as_problems, check_no_query, respond
+from serving.send_time_stream import SendTimeLines, split_query
 from serving.send_times import SendTimeQuery, count_evidence, default_window
 from serving.settings import ServingSettings
 
@@ -49,12 +51,14 @@ class SendTimeEndpoint:
         # A batch keeps one core busy; two at once would only share it, and the event loop starve.
         self._one_batch = CapacityLimiter(1)
 
-    async def send_times(self, request: Request) -> Response:
+    async def send_times(self, request: Request) -> Response | SendTimeLines:
         """Answer one request: few customers at once, many in a thread so that others are served."""
         check_no_query(request)
-        choose_media_type(request.headers.get("accept", ""), (JSON,))
+        media_type = choose_media_type(request.headers.get("accept", ""), (JSON, NDJSON))
         body = await read_json_body(request, self.settings.max_body_bytes)
         query = self._read(body)
+        if media_type == NDJSON:
+            return self._stream(query)
         is_large = len(query.customers) > self.settings.inline_customers
         answer = partial(self._answer, query, in_thread=is_large)
         if not is_large:
@@ -83,8 +87,17 @@ class SendTimeEndpoint:
             has_reasons=asked.reasons,
         )
 
+    def _stream(self, query: SendTimeQuery) -> SendTimeLines:
+        # What is loaded may be replaced while lines are sent; a copy keeps what it began with.
+        find = partial(self._find, predictor=copy(self.predictor), in_thread=True)
+        parts = list(split_query(query))
+        return SendTimeLines(find, parts, self._one_batch, self.settings.timeout_seconds)
+
     def _answer(self, query: SendTimeQuery, *, in_thread: bool) -> bytes:
+        return msgspec.json.encode(self._find(query, self.predictor, in_thread=in_thread))
+
+    def _find(self, query: SendTimeQuery, predictor: Predictor, *, in_thread: bool) -> SendTimes:
         with as_problems():
-            answer = self.predictor.send_times(query, self.clock(), in_thread=in_thread)
+            answer = predictor.send_times(query, self.clock(), in_thread=in_thread)
         self.metrics.count_customers(count_evidence(answer.customers))
-        return msgspec.json.encode(answer)
+        return answer
