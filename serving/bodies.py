@@ -10,6 +10,7 @@ from starlette.requests import Request
 from serving.problems import Fault, Kind, Problem
 
 JSON, CSV, TEXT = "application/json", "text/csv", "text/plain"
+NDJSON = "application/x-ndjson"
 
 
 async def read_json_body(request: Request, max_bytes: int) -> bytes:
@@ -30,7 +31,9 @@ async def read_json_body(request: Request, max_bytes: int) -> bytes:
     return await _read_body(request, max_bytes)
 
 
-async def read_collected_body(request: Request, max_bytes: int) -> bytes:
+async def read_collected_body(
+    request: Request, max_bytes: int, known: Sequence[str] = (JSON, TEXT)
+) -> bytes:
     """Return the JSON body that a tracking library sends: also as text/plain, also compressed.
 
     Libraries in browsers send text/plain, as that needs no preflight; those on servers gzip.
@@ -41,7 +44,7 @@ async def read_collected_body(request: Request, max_bytes: int) -> bytes:
         415 if it claims another type or encoding, 413 if it is longer than `max_bytes`, whether
         compressed or not, 400 if it is not gzip though it says so.
     """
-    _check_content_type(request.headers.get("content-type", ""), (JSON, TEXT))
+    _check_content_type(request.headers.get("content-type", ""), known)
     encoding = _read_encoding(request)
     if encoding not in ("", "identity", "gzip"):
         raise Problem(
@@ -51,6 +54,11 @@ async def read_collected_body(request: Request, max_bytes: int) -> bytes:
         )
     body = await _read_body(request, max_bytes)
     return _decompress(body, max_bytes) if encoding == "gzip" else body
+
+
+def is_ndjson(request: Request) -> bool:
+    """Say whether the body claims to be one JSON object per line."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == NDJSON
 
 
 def _decompress(body: bytes, max_bytes: int) -> bytes:
@@ -117,13 +125,23 @@ def choose_media_type(accept: str, offered: Sequence[str]) -> str:
     return best
 
 
+def read_qualities(header: str) -> dict[str, float]:
+    """Return the names in an Accept header of any kind, in lower case, with their quality.
+
+    Examples
+    --------
+    >>> read_qualities("gzip;q=0.5, br")
+    {'gzip': 0.5, 'br': 1.0}
+    """
+    return dict(_read_range(part) for part in header.split(",") if part.strip())
+
+
 def _check_content_type(header: str, known: Sequence[str]) -> None:
     media_type, *parameters = (part.strip().lower() for part in header.split(";"))
     charsets = [p.removeprefix("charset=").strip('"') for p in parameters if "charset=" in p]
+    own = " or ".join(name for name in known if name != TEXT)
     if media_type not in known or any(charset not in ("utf-8", "utf8") for charset in charsets):
-        raise Problem(
-            Kind.WRONG_MEDIA_TYPE, "Send the body as Content-Type: application/json, in UTF-8."
-        )
+        raise Problem(Kind.WRONG_MEDIA_TYPE, f"Send the body as Content-Type: {own}, in UTF-8.")
 
 
 def _too_large(max_bytes: int) -> Problem:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.bodies import CSV, JSON, choose_media_type
+from serving.bodies import CSV, JSON, NDJSON, choose_media_type
 from serving.contract import ForecastsQuery
 from serving.cursors import decode_cursor, encode_cursor
 from serving.exports import write_csv
@@ -17,7 +17,8 @@ from serving.forecasts import ForecastQuery
 from serving.metrics import Metrics
 from serving.predictor import Predictor
 from serving.problems import Kind, Problem, describe_invalid
-from serving.responses import as_problems, check_no_query, respond
+from serving.representations import Asked, find_held, represent
+from serving.responses import as_problems, check_no_query
 
 Query = TypeVar("Query", bound=BaseModel)
 CSV_TYPE = "text/csv; charset=utf-8; header=present"
@@ -30,8 +31,8 @@ class ForecastEndpoints:
         self.predictor, self.metrics = predictor, metrics
 
     async def forecasts(self, request: Request) -> Response:
-        """Answer one page, as JSON or as CSV."""
-        media_type = choose_media_type(request.headers.get("accept", ""), (JSON, CSV))
+        """Answer one page, as JSON, as CSV, or as one JSON object per line."""
+        media_type = choose_media_type(request.headers.get("accept", ""), (JSON, CSV, NDJSON))
         asked = read_query(request, ForecastsQuery)
         query = ForecastQuery(
             asked.region, asked.product, asked.level, asked.from_date, asked.to_date
@@ -40,6 +41,9 @@ class ForecastEndpoints:
         spelling = repr((query, asked.probabilities, asked.reasons))
         with as_problems():
             demand = self.predictor.demand
+            representation = Asked(request, demand, asked, media_type)
+            if held := find_held(representation):
+                return held
             row = decode_cursor(asked.cursor, spelling, demand.digest) if asked.cursor else 0
             page = demand.model.find(
                 query,
@@ -49,7 +53,7 @@ class ForecastEndpoints:
                 has_reasons=asked.reasons,
             )
         self.metrics.count_forecasts(len(page.forecasts))
-        headers = {"X-Model-Version": demand.version, "Vary": "Accept"}
+        headers: dict[str, str] = {}
         cursor = None
         if page.next_row is not None:
             cursor = encode_cursor(page.next_row, spelling, demand.digest)
@@ -57,26 +61,33 @@ class ForecastEndpoints:
             headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
         if media_type == CSV:
             names = [f"{probability:g}" for probability in asked.probabilities]
-            return respond(write_csv(page.forecasts, names), CSV_TYPE, headers=headers)
+            rows = write_csv(page.forecasts, names)
+            return represent(representation, rows, headers, CSV_TYPE)
+        if media_type == NDJSON:
+            rows = msgspec.json.Encoder().encode_lines(page.forecasts)
+            return represent(representation, rows, headers, NDJSON)
         content = {
             "model_version": demand.version,
             "degraded": False,
             "forecasts": page.forecasts,
             "next_cursor": cursor,
         }
-        return respond(msgspec.json.encode(content), headers=headers)
+        return represent(representation, msgspec.json.encode(content), headers, JSON)
 
     async def levels(self, request: Request) -> Response:
         """Answer what can be asked for."""
         check_no_query(request)
         with as_problems():
             demand = self.predictor.demand
+        representation = Asked(request, demand, None, JSON)
+        if held := find_held(representation):
+            return held
         content = {
             "model_version": demand.version,
             "quantiles": list(demand.model.quantiles),
             "levels": demand.model.levels,
         }
-        return respond(msgspec.json.encode(content))
+        return represent(representation, msgspec.json.encode(content), {}, JSON)
 
 
 def read_query(request: Request, contract: type[Query]) -> Query:

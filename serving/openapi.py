@@ -12,11 +12,13 @@ from serving.customers import contract as customers
 from serving.customers.collect_endpoints import PATHS
 from serving.customers.routes import ONE
 from serving.decisions import contract as decisions
+from serving.openapi_conditions import add_conditions, add_replays
 from serving.problems import MEDIA_TYPE as PROBLEM_TYPE
 from serving.problems import Kind
 
 REFERENCE = "#/components/schemas/{model}"
 JSON, CSV, TEXT = "application/json", "text/csv", "text/plain"
+NDJSON = "application/x-ndjson"
 Mode = Literal["validation", "serialization"]
 
 _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
@@ -43,6 +45,16 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (contract.Landing, "validation"),
     (contract.ProblemDocument, "validation"),
 )
+_SEND_TIMES = {
+    JSON: contract.SendTimes,
+    NDJSON: {
+        "type": "string",
+        "description": (
+            "One customer per line, as in `customers` of the JSON answer, and a last line with "
+            '`"complete": true`; where that is false, or there is none, customers are missing.'
+        ),
+    },
+}
 ALWAYS = (
     Kind.NOT_FOUND,
     Kind.WRONG_METHOD,
@@ -89,7 +101,7 @@ def _paths() -> dict[str, Any]:
             "post": _operation(
                 "sendTimes",
                 "The best times to reach customers",
-                {"200": _answers("Slots by customer.", {JSON: contract.SendTimes})},
+                {"200": _answers("Slots by customer.", _SEND_TIMES)},
                 (
                     Kind.BAD_JSON,
                     Kind.NOT_ACCEPTABLE,
@@ -102,18 +114,20 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/v1/forecasts": {
-            "get": _operation(
-                "forecasts",
-                "Forecasts of units by region and product",
-                {"200": _page("One page of forecasts.", contract.Forecasts, CSV)},
-                (
-                    Kind.NOT_FORECAST,
-                    Kind.NOT_ACCEPTABLE,
-                    Kind.NOT_PLANNED,
-                    Kind.INVALID,
-                    Kind.NOT_LOADED,
-                ),
-                parameters=_parameters(contract.ForecastsQuery),
+            "get": add_conditions(
+                _operation(
+                    "forecasts",
+                    "Forecasts of units by region and product",
+                    {"200": _page("One page of forecasts.", contract.Forecasts, CSV, NDJSON)},
+                    (
+                        Kind.NOT_FORECAST,
+                        Kind.NOT_ACCEPTABLE,
+                        Kind.NOT_PLANNED,
+                        Kind.INVALID,
+                        Kind.NOT_LOADED,
+                    ),
+                    parameters=_parameters(contract.ForecastsQuery),
+                )
             )
         },
         "/v1/forecasts/what-if": {
@@ -135,11 +149,13 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/v1/forecasts/levels": {
-            "get": _operation(
-                "forecastLevels",
-                "What can be asked of the forecasts",
-                {"200": _answers("The levels that are forecast.", {JSON: contract.ForecastLevels})},
-                (Kind.INVALID, Kind.NOT_LOADED),
+            "get": add_conditions(
+                _operation(
+                    "forecastLevels",
+                    "What can be asked of the forecasts",
+                    {"200": _answers("Levels that are forecast.", {JSON: contract.ForecastLevels})},
+                    (Kind.INVALID, Kind.NOT_LOADED),
+                )
             )
         },
         **_stock_paths(),
@@ -179,12 +195,14 @@ def _stock_paths() -> dict[str, Any]:
     bodies = (Kind.BAD_JSON, Kind.TOO_LARGE, Kind.WRONG_MEDIA_TYPE, Kind.NOT_LOADED)
     return {
         "/v1/stock-advice": {
-            "get": _operation(
-                "stockAdvice",
-                "What to hold and what to order, by region and product",
-                {"200": _page("One page of advice.", stock_contract.StockAdvicePage, CSV)},
-                (*refusals, Kind.NOT_LOADED),
-                parameters=_parameters(stock_contract.StockQuery),
+            "get": add_conditions(
+                _operation(
+                    "stockAdvice",
+                    "What to hold and what to order, by region and product",
+                    {"200": _page("One page of advice.", stock_contract.StockAdvicePage, CSV)},
+                    (*refusals, Kind.NOT_LOADED),
+                    parameters=_parameters(stock_contract.StockQuery),
+                )
             )
         },
         "/v1/allocations": {
@@ -197,12 +215,14 @@ def _stock_paths() -> dict[str, Any]:
             )
         },
         "/v1/assortment": {
-            "get": _operation(
-                "assortment",
-                "What a region wants more and less of than others, and what rises and fades",
-                {"200": _page("One page of products.", stock_contract.AssortmentPage)},
-                (*refusals, Kind.NOT_LOADED),
-                parameters=_parameters(stock_contract.AssortmentQuery),
+            "get": add_conditions(
+                _operation(
+                    "assortment",
+                    "What a region wants more and less of than others, and what rises and fades",
+                    {"200": _page("One page of products.", stock_contract.AssortmentPage, CSV)},
+                    (*refusals, Kind.NOT_LOADED),
+                    parameters=_parameters(stock_contract.AssortmentQuery),
+                )
             )
         },
     }
@@ -237,27 +257,34 @@ def _customer_paths() -> dict[str, Any]:
         Kind.TOO_LARGE,
         Kind.WRONG_MEDIA_TYPE,
         Kind.INVALID,
+        Kind.UNDER_WAY,
         Kind.NOT_STORED,
     )
     paths: dict[str, Any] = {
         f"/v1/{name}": {
-            "post": _operation(
-                name,
-                f"Take a message of Segment's HTTP API: {name}",
-                {"200": taken},
-                refusals,
-                body=customers.SegmentMessage,
+            "post": add_replays(
+                _operation(
+                    name,
+                    f"Take a message of Segment's HTTP API: {name}",
+                    {"200": taken},
+                    refusals,
+                    body=customers.SegmentMessage,
+                    more={TEXT: customers.SegmentMessage},
+                )
             )
         }
         for name in (*PATHS, "webhook")
     }
     paths["/v1/batch"] = {
-        "post": _operation(
-            "batch",
-            "Take many messages; each is accepted, known already, or rejected with its reason",
-            {"200": taken},
-            refusals,
-            body=customers.SegmentBatch,
+        "post": add_replays(
+            _operation(
+                "batch",
+                "Take many messages; each is accepted, known already, or rejected with its reason",
+                {"200": taken},
+                refusals,
+                body=customers.SegmentBatch,
+                more={TEXT: customers.SegmentBatch, NDJSON: _LINES},
+            )
         )
     }
     unknown = (Kind.UNAUTHORIZED, Kind.UNKNOWN_CUSTOMER, Kind.NOT_ACCEPTABLE, Kind.INVALID)
@@ -270,11 +297,12 @@ def _customer_paths() -> dict[str, Any]:
             name,
             summary,
             {"200": _answers(f"{summary}.", {JSON: model})},
-            (*unknown, Kind.NOT_STORED),
+            (*unknown, *([Kind.UNDER_WAY] if method == "delete" else []), Kind.NOT_STORED),
             parameters=_CUSTOMER,
         )
         for method, (name, summary, model) in told.items()
     }
+    paths[ONE]["delete"] = add_replays(paths[ONE]["delete"])
     paths[f"{ONE}/export"] = {
         "get": _operation(
             "exportCustomer",
@@ -287,6 +315,7 @@ def _customer_paths() -> dict[str, Any]:
     return paths
 
 
+_LINES = {"type": "string", "description": "One message per line, each as in `batch`."}
 _CUSTOMER = [
     {
         "name": "customer",
@@ -309,13 +338,17 @@ def _operation(
     problems: tuple[Kind, ...] = (),
     *,
     body: type[BaseModel] | None = None,
+    more: dict[str, Any] | None = None,
     parameters: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     operation: dict[str, Any] = {"operationId": name, "summary": summary}
     if parameters is not None:
         operation["parameters"] = parameters
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": _content({JSON: body})}
+        operation["requestBody"] = {
+            "required": True,
+            "content": _content({JSON: body, **(more or {})}),
+        }
     refusals = {
         str(kind.status): _answers(kind.title, {PROBLEM_TYPE: contract.ProblemDocument})
         for kind in sorted((*problems, *ALWAYS), key=lambda kind: kind.status)
@@ -329,7 +362,6 @@ def _page(description: str, model: type[BaseModel], *others: str) -> dict[str, A
     texts = {media_type: {"type": "string"} for media_type in others}
     answer = _answers(description, {JSON: model, **texts})
     answer["headers"] |= {
-        "X-Model-Version": {"description": "What made it.", "schema": {"type": "string"}},
         "Link": {
             "description": 'The next page, rel="next"; absent on the last one.',
             "schema": {"type": "string"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime
 from functools import partial
 
@@ -14,13 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models.campaign.send_slots import QuietHours
-from serving.bodies import JSON, choose_media_type, read_json_body
+from serving.bodies import JSON, NDJSON, choose_media_type, read_json_body
 from serving.contract import SendTimesRequest
 from serving.decisions.log import DecisionLog
 from serving.metrics import Metrics
 from serving.predictor import Predictor, SendTimes
 from serving.problems import Fault, Kind, Problem, describe_invalid
 from serving.responses import as_problems, check_no_query, respond
+from serving.send_time_stream import SendTimeLines, split_query
 from serving.send_times import SendTimeQuery, count_evidence, default_window
 from serving.settings import ServingSettings
 
@@ -57,14 +59,16 @@ class SendTimeEndpoint:
         # A batch keeps one core busy; two at once would only share it, and the event loop starve.
         self._one_batch = CapacityLimiter(1)
 
-    async def send_times(self, request: Request) -> Response:
+    async def send_times(self, request: Request) -> Response | SendTimeLines:
         """Answer one request: few customers at once, many in a thread so that others are served."""
         check_no_query(request)
-        choose_media_type(request.headers.get("accept", ""), (JSON,))
+        media_type = choose_media_type(request.headers.get("accept", ""), (JSON, NDJSON))
         body = await read_json_body(request, self.settings.max_body_bytes)
         query = self._read(body)
-        is_large = len(query.customers) > self.settings.inline_customers
         request_id = request.scope.get("almanac.request_id", "")
+        if media_type == NDJSON:
+            return self._stream(query, request_id)
+        is_large = len(query.customers) > self.settings.inline_customers
         answer = partial(self._answer, query, request_id, in_thread=is_large)
         if not is_large:
             return respond(answer())
@@ -92,11 +96,25 @@ class SendTimeEndpoint:
             has_reasons=asked.reasons,
         )
 
+    def _stream(self, query: SendTimeQuery, request_id: str) -> SendTimeLines:
+        # What is loaded may be replaced while lines are sent; a copy keeps what it began with.
+        find = partial(
+            self._find, predictor=copy(self.predictor), request_id=request_id, in_thread=True
+        )
+        parts = list(split_query(query))
+        return SendTimeLines(find, parts, self._one_batch, self.settings.timeout_seconds)
+
     def _answer(self, query: SendTimeQuery, request_id: str, *, in_thread: bool) -> bytes:
+        found = self._find(query, self.predictor, request_id, in_thread=in_thread)
+        return msgspec.json.encode(found)
+
+    def _find(
+        self, query: SendTimeQuery, predictor: Predictor, request_id: str, *, in_thread: bool
+    ) -> SendTimes:
         now = self.clock()
 
         def ask(asked: SendTimeQuery) -> SendTimes:
-            return self.predictor.send_times(asked, now, in_thread=in_thread)
+            return predictor.send_times(asked, now, in_thread=in_thread)
 
         with as_problems():
             if self.decisions is None:
@@ -104,4 +122,4 @@ class SendTimeEndpoint:
             else:
                 answer = self.decisions.answer(query, ask, request_id=request_id, decided_at=now)
         self.metrics.count_customers(count_evidence(answer.customers))
-        return msgspec.json.encode(answer)
+        return answer

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 from anyio import CapacityLimiter
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,9 +30,16 @@ from serving.names import nearest
 from serving.planning import Planning, UnknownNode
 from serving.predictor import Predictor
 from serving.problems import describe_invalid
+from serving.representations import Asked, find_held, represent
 from serving.responses import as_problems, check_no_query, respond
 from serving.settings import ServingSettings
-from serving.stock_contract import AllocationRequest, AssortmentQuery, StockAdvice, StockQuery
+from serving.stock_contract import (
+    AllocationRequest,
+    AssortedProduct,
+    AssortmentQuery,
+    StockAdvice,
+    StockQuery,
+)
 
 _LISTS = ("stock_out_by",)
 
@@ -59,6 +66,9 @@ class StockEndpoints:
         asked = read_query(request, StockQuery)
         with as_problems():
             planning = self.predictor.planning
+            representation = Asked(request, planning, asked, media_type)
+            if held := find_held(representation):
+                return held
             table = planning.model.advice
             found = planning.model.find_series(table, asked.region, asked.product)
             page = _Page(planning, f"stock {asked.region!r} {asked.product!r}", asked.cursor)
@@ -66,14 +76,14 @@ class StockEndpoints:
         page.end(len(found), asked.limit)
         headers = page.headers(request)
         if media_type == CSV:
-            return respond(_write_csv(rows), CSV_TYPE, headers=headers)
+            return represent(representation, _write_csv(rows, StockAdvice), headers, CSV_TYPE)
         content = {
             "model_version": planning.version,
             "degraded": False,
             "advice": rows,
             "next_cursor": page.cursor,
         }
-        return respond(msgspec.json.encode(content), headers=headers)
+        return represent(representation, msgspec.json.encode(content), headers, JSON)
 
     async def allocations(self, request: Request) -> Response:
         """Allocate scarce units over regions."""
@@ -91,18 +101,24 @@ class StockEndpoints:
         return respond(msgspec.json.encode({"model_version": planning.version, **answer}))
 
     async def assortment(self, request: Request) -> Response:
-        """Answer what a region wants more and less of than others."""
-        choose_media_type(request.headers.get("accept", ""), (JSON,))
+        """Answer what a region wants more and less of than others, as JSON or as CSV."""
+        media_type = choose_media_type(request.headers.get("accept", ""), (JSON, CSV))
         asked = read_query(request, AssortmentQuery)
         with as_problems():
             planning = self.predictor.planning
+            representation = Asked(request, planning, asked, media_type)
+            if held := find_held(representation):
+                return held
             spelling = f"assortment {asked.region!r} {asked.reference!r} {asked.level!r}"
             page = _Page(planning, spelling, asked.cursor)
             work = partial(_assort, planning.model, asked)
             found = await anyio.to_thread.run_sync(work, limiter=self._one_plan)
         totals = planning.model.totals
         page.end(len(found.products), asked.limit)
-        rows = found.products.iloc[page.first : page.first + asked.limit]
+        rows = _list_rows(found.products.iloc[page.first : page.first + asked.limit])
+        headers = page.headers(request)
+        if media_type == CSV:
+            return represent(representation, _write_csv(rows, AssortedProduct), headers, CSV_TYPE)
         content = {
             "model_version": planning.version,
             "region_id": asked.region,
@@ -110,10 +126,10 @@ class StockEndpoints:
             "product_level": found.product_level,
             "first_date": str(totals.first_date),
             "last_date": str(totals.last_date),
-            "products": _list_rows(rows),
+            "products": rows,
             "next_cursor": page.cursor,
         }
-        return respond(msgspec.json.encode(content), headers=page.headers(request))
+        return represent(representation, msgspec.json.encode(content), headers, JSON)
 
 
 class _Page:
@@ -130,12 +146,11 @@ class _Page:
             self.cursor = encode_cursor(self.first + limit, self._spelling, self._planning.digest)
 
     def headers(self, request: Request) -> dict[str, str]:
-        """Return the headers that name the model and the next page."""
-        headers = {"X-Model-Version": self._planning.version, "Vary": "Accept"}
-        if self.cursor is not None:
-            url = request.url.include_query_params(cursor=self.cursor)
-            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-        return headers
+        """Return the header that names the next page, if there is one."""
+        if self.cursor is None:
+            return {}
+        url = request.url.include_query_params(cursor=self.cursor)
+        return {"Link": f'<{url.path}?{url.query}>; rel="next"'}
 
 
 def _assort(planning: Planning, asked: AssortmentQuery) -> Any:
@@ -174,9 +189,9 @@ def _list_column(column: pd.Series) -> list[Any]:
     return [str(value) for value in column]
 
 
-def _write_csv(rows: Sequence[dict[str, Any]]) -> bytes:
+def _write_csv(rows: Sequence[dict[str, Any]], contract: type[BaseModel]) -> bytes:
     """Return a header and one line per row, in UTF-8 with CRLF (RFC 4180), lists left out."""
-    names = [name for name in StockAdvice.model_fields if name not in _LISTS]
+    names = [name for name in contract.model_fields if name not in _LISTS]
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(names)

@@ -311,3 +311,14 @@ def test_the_contract_names_every_column_that_is_published(files):
     published = pd.read_parquet(io.BytesIO(files["stock.parquet"])).columns
     assert list(published) == list(stock_contract.StockAdvice.model_fields)
     assert "NaN" not in json.dumps(DOCUMENT)
+
+
+def test_an_assortment_as_csv_has_its_rows_and_no_formulas(ask):
+    page = ask("GET", "/v1/assortment?region=s1&limit=2")
+    table = ask("GET", "/v1/assortment?region=s1&limit=2", headers={"accept": "text/csv"})
+    rows = list(csv.reader(io.StringIO(table.text)))
+    assert rows[0] == list(stock_contract.AssortedProduct.model_fields)
+    told = page.json()["products"]
+    assert sorted(row[0] for row in rows[1:]) == ["'=milk", "tea"]
+    assert {product["product_id"] for product in told} == {"=milk", "tea"}
+    assert float(rows[1][1]) == told[0]["units"]

@@ -16,7 +16,7 @@ from features.errors import InvalidRequest
 from features.segment.envelope import Envelope, split_batch
 from features.segment.messages import Message, Rejected
 from features.segment.reader import MessageReader
-from serving.bodies import read_collected_body
+from serving.bodies import JSON, NDJSON, TEXT, is_ndjson, read_collected_body
 from serving.customers.access import check_key, check_signature
 from serving.customers.applying import ACCEPTED, DUPLICATE, Outcome
 from serving.customers.database import StoreUnavailable
@@ -73,12 +73,10 @@ class CollectEndpoints:
     async def batch(self, request: Request) -> Response:
         """Take many messages; each is accepted, known already, or rejected with its reason."""
         check_no_query(request)
-        body = await read_collected_body(request, self.settings.max_batch_bytes)
+        known = (JSON, TEXT, NDJSON)
+        body = await read_collected_body(request, self.settings.max_batch_bytes, known)
         check_key(request, self.settings, self.settings.write_keys, body)
-        try:
-            contents, envelope = split_batch(body)
-        except InvalidRequest as error:
-            raise Problem(Kind.BAD_JSON, f"{str(error)[0].upper()}{str(error)[1:]}.") from None
+        contents, envelope = _split_lines(body) if is_ndjson(request) else _split(body)
         most = self.settings.max_batch_events
         if len(contents) > most:
             fault = Fault(f"must have at most {most} entries", pointer="#/batch")
@@ -113,6 +111,18 @@ class CollectEndpoints:
             ) from None
         self.metrics.count_messages(Counter(outcome.status for outcome in outcomes))
         return outcomes
+
+
+def _split(body: bytes) -> tuple[list[bytes], Envelope]:
+    try:
+        return split_batch(body)
+    except InvalidRequest as error:
+        raise Problem(Kind.BAD_JSON, f"{str(error)[0].upper()}{str(error)[1:]}.") from None
+
+
+def _split_lines(body: bytes) -> tuple[list[bytes], Envelope]:
+    """Return the lines that are not blank; one that is no message is rejected by itself."""
+    return [line for line in body.split(b"\n") if line.strip()], Envelope()
 
 
 def _summarise(outcomes: Sequence[Outcome]) -> dict[str, object]:
