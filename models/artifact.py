@@ -11,9 +11,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,38 @@ from features.schema import schema_hash
 FORMAT = 1
 MANIFEST = "manifest.json"
 POINTER = "current.json"
+LARGE_BYTES = 64 * 2**20
+"""Above this, a file that a caller can do without in memory is left on disk."""
+
+
+@dataclass(frozen=True)
+class LargeFile:
+    """A file of a model that was left on disk, unread: `digest` is what its SHA-256 should be."""
+
+    path: Path
+    digest: str
+
+    def check(self) -> None:
+        """Raise ArtifactError if its bytes are not those that were written."""
+        try:
+            with self.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ArtifactError(f"{self.path}: {error.strerror}; publish again") from None
+        if digest != self.digest:
+            raise _damaged(self.path)
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A model folder that was checked against its manifest."""
+    """A model folder that was checked against its manifest; `large` files are yet to be."""
 
     directory: Path
     kind: str
     digest: str
     configuration: dict[str, Any]
     files: dict[str, bytes]
+    large: dict[str, LargeFile] = field(default_factory=dict)
 
     def json(self, name: str) -> Any:
         """Return the file `name` parsed as JSON."""
@@ -98,8 +119,16 @@ def write_artifact(
     return hashlib.sha256(text).hexdigest()
 
 
-def load_artifact(directory: Path, kind: str) -> Artifact:
+def load_artifact(directory: Path, kind: str, *, on_disk: Collection[str] = ()) -> Artifact:
     """Read a model folder after checking its kind, format, schema and every checksum.
+
+    Parameters
+    ----------
+    directory : Path
+    kind : str
+        'demand' or 'promotion'.
+    on_disk : collection of str
+        Files that, above `LARGE_BYTES`, are neither read nor checked: whoever reads them checks.
 
     Raises
     ------
@@ -109,8 +138,15 @@ def load_artifact(directory: Path, kind: str) -> Artifact:
     try:
         text = (directory / MANIFEST).read_bytes()
         manifest = json.loads(text)
-        files = {name: (directory / name).read_bytes() for name in manifest["files"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        large = {
+            name: LargeFile(directory / name, digest)
+            for name, digest in manifest["files"].items()
+            if name in on_disk and (directory / name).stat().st_size > LARGE_BYTES
+        }
+        files = {
+            name: (directory / name).read_bytes() for name in manifest["files"] if name not in large
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{directory}: not a model of Almanac: {error}") from None
     expected = {"kind": kind, "format": FORMAT, "schema_hash": schema_hash()}
     for key, value in expected.items():
@@ -121,11 +157,9 @@ def load_artifact(directory: Path, kind: str) -> Artifact:
             )
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
-            raise ArtifactError(
-                f"{directory / name}: damaged, its checksum is not the manifest's; publish again"
-            )
+            raise _damaged(directory / name)
     digest = hashlib.sha256(text).hexdigest()
-    return Artifact(directory, kind, digest, manifest["configuration"], files)
+    return Artifact(directory, kind, digest, manifest["configuration"], files, large)
 
 
 @contextmanager
@@ -193,12 +227,26 @@ def read_pointer(published: Path, kind: str) -> Pointer:
         raise ArtifactError(f"{path}: damaged: {error}; promote again") from None
 
 
-def load_published(published: Path, kind: str) -> tuple[Pointer, Artifact]:
-    """Load the published champion of `kind`, refusing bytes that are not those published."""
+def load_published(
+    published: Path, kind: str, *, on_disk: Collection[str] = ()
+) -> tuple[Pointer, Artifact]:
+    """Load the published champion of `kind`, refusing bytes that are not those published.
+
+    Parameters
+    ----------
+    published : Path
+    kind : str
+    on_disk : collection of str
+        As for `load_artifact`.
+    """
     pointer = read_pointer(published, kind)
-    artifact = load_artifact(published / kind / pointer.directory, kind)
+    artifact = load_artifact(published / kind / pointer.directory, kind, on_disk=on_disk)
     if artifact.digest != pointer.digest:
         raise ArtifactError(
             f"{artifact.directory}: not the version that was published; promote again"
         )
     return pointer, artifact
+
+
+def _damaged(path: Path) -> ArtifactError:
+    return ArtifactError(f"{path}: damaged, its checksum is not the manifest's; publish again")

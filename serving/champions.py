@@ -10,6 +10,8 @@ from typing import Generic, Literal, TypeVar
 from features.customer.declare import FeatureSet
 from features.errors import AlmanacError, ArtifactError, NotTrained
 from models.artifact import Artifact, load_published
+from models.demand.forecast_series import FORECASTS_FILE, read_series
+from models.demand.forecast_store import open_stored
 from models.demand.scenario_files import Scenarios
 from models.value.model import MODEL_FILE as VALUE_FILE
 from models.value.model import ValueModel
@@ -121,7 +123,7 @@ def _load(
 ) -> tuple[Champion[Model] | None, ModelState]:
     is_required = kind in required
     try:
-        pointer, artifact = load_published(published, kind)
+        pointer, artifact = load_published(published, kind, on_disk=(FORECASTS_FILE,))
         model = read(artifact)
     except NotTrained:
         reason = f"nothing is published; run `almanac promote {kind}`"
@@ -141,7 +143,11 @@ def _read_promotion(artifact: Artifact) -> tuple[SendTimePredictor, LiveParts]:
 
 def _read_demand(artifact: Artifact) -> tuple[ForecastTable, Planning, Scenarios | None]:
     files = artifact.files
-    table = ForecastTable(_file(artifact, "forecasts.parquet"), files.get(REASONS_FILE))
+    if FORECASTS_FILE in artifact.large:
+        series = open_stored(artifact.large[FORECASTS_FILE])
+    else:
+        series = read_series(_file(artifact, FORECASTS_FILE))
+    table = ForecastTable(series, files.get(REASONS_FILE))
     return table, Planning(files), Scenarios.from_files(files)
 
 

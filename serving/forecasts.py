@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from itertools import pairwise
 
 import msgspec
 import numpy as np
 
 from features.errors import AlmanacError
+from models.demand.forecast_records import DATE, LEVEL, MEAN, ORIGIN, PRODUCT, REGION
+from models.demand.forecast_records import QUANTILES as OWN_QUANTILES
+from models.demand.forecast_series import Series, read_series
 from models.demand.quantiles import QUANTILES, find_interval
 from serving.names import nearest
 from serving.reasons import read_reasons
-from serving.series import LEVEL, PRODUCT, REGION, read_series
 
 COVERED = (0.8, 0.95)
 """Shares of what may come that the answered intervals hold."""
+CANDIDATES = 4096
+"""Series that are checked at a time: a page is often full of the first ones."""
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class NotForecast(AlmanacError):
@@ -89,8 +94,8 @@ class ForecastTable:
 
     Parameters
     ----------
-    content : bytes
-        `forecasts.parquet` of a published demand model.
+    content : bytes or Series
+        `forecasts.parquet` of a published demand model, or what was read of it.
     reasons : bytes, optional
         Its `reasons.parquet`.
 
@@ -100,19 +105,14 @@ class ForecastTable:
         If it is not what the demand model publishes.
     """
 
-    def __init__(self, content: bytes, reasons: bytes | None = None) -> None:
-        self._series = read_series(content)
+    def __init__(self, content: bytes | Series, reasons: bytes | None = None) -> None:
+        self._series = content if isinstance(content, Series) else read_series(content)
         self._reasons = None if reasons is None else read_reasons(reasons, self._series)
-        series = self._series
-        self._first = series.dates[series.starts[:-1]]
-        self._last = series.dates[series.starts[1:] - 1]
-        self._members = {
-            name: _group(series.keys[name], len(series.text[name].names))
-            for name in (LEVEL, REGION, PRODUCT)
+        self._members = self._series.members()
+        self.quantiles = {
+            f"{probability:g}": place for place, probability in enumerate(self._series.quantiles)
         }
-        self.quantiles: dict[str, np.ndarray] = {
-            f"{probability:g}": values for probability, values in series.quantiles.items()
-        }
+        """Place of each published quantile in a record, by its name."""
 
     def __len__(self) -> int:
         return len(self._series)
@@ -150,24 +150,17 @@ class ForecastTable:
         NotPublished
             If one of `quantiles` was not published.
         """
-        columns = self._quantile_columns(quantiles)
+        places = self._quantile_places(quantiles)
         if has_reasons and self._reasons is None:
             raise NotExplained(
                 "the published model holds no reasons, as it has too many series or is an older "
                 "one; ask `almanac why`, or train and promote again"
             )
-        starts = self._series.starts
-        rows: list[int] = []
-        for at in self._candidates(query, from_row).tolist():
-            start, stop = self._trim(int(starts[at]), int(starts[at + 1]), query)
-            start = max(start, from_row)
-            rows.extend(range(start, min(stop, start + limit + 1 - len(rows))))
-            if len(rows) > limit:
-                break
+        rows = self._find_rows(query, limit + 1, from_row)
         if not rows:
             raise NotForecast(self._describe_range())
         next_row = rows[limit] if len(rows) > limit else None
-        page = self._read(np.asarray(rows[:limit]), columns)
+        page = self._read(np.asarray(rows[:limit]), places)
         if has_reasons:
             page = self._explain(page, np.asarray(rows[:limit]))
         return Page(page, next_row)
@@ -176,96 +169,127 @@ class ForecastTable:
     def levels(self) -> list[Level]:
         """What each level holds, by name."""
         series, found = self._series, []
-        for code, name in enumerate(series.text[LEVEL].names):
+        for code, name in enumerate(series.names[LEVEL]):
             members = self._members[LEVEL][code]
             found.append(
                 Level(
                     level=name,
-                    regions=len(np.unique(series.keys[REGION][members])),
-                    products=len(np.unique(series.keys[PRODUCT][members])),
+                    regions=_count_different(series.keys[REGION][members]),
+                    products=_count_different(series.keys[PRODUCT][members]),
                     series=len(members),
-                    first_date=str(self._first[members].min()),
-                    last_date=str(self._last[members].max()),
+                    first_date=_as_text(series.first[members].min()),
+                    last_date=_as_text(series.last[members].max()),
                 )
             )
         return found
 
-    def _quantile_columns(self, quantiles: tuple[float, ...]) -> dict[str, np.ndarray]:
+    def _quantile_places(self, quantiles: tuple[float, ...]) -> dict[str, int]:
         asked = [f"{probability:g}" for probability in quantiles]
         if any(name not in self.quantiles for name in asked):
             raise NotPublished(f"the published quantiles are {', '.join(self.quantiles)}")
         return {name: self.quantiles[name] for name in asked}
 
-    def _candidates(self, query: ForecastQuery, from_row: int) -> np.ndarray:
-        """Return the series that fit, ascending: the rarest name first, then the others checked."""
+    def _find_rows(self, query: ForecastQuery, most: int, from_row: int) -> list[int]:
+        """Return the rows that fit, ascending, up to `most`."""
+        rows: list[int] = []
+        for candidates in self._candidates(query, from_row):
+            for at in candidates.tolist():
+                start, stop = self._trim(at, query)
+                start = max(start, from_row)
+                rows.extend(range(start, min(stop, start + most - len(rows))))
+                if len(rows) >= most:
+                    return rows
+        return rows
+
+    def _candidates(self, query: ForecastQuery, from_row: int) -> Iterator[np.ndarray]:
+        """Yield the series that fit, ascending, some at a time.
+
+        Those of the rarest name first, then the others checked.
+        """
         asked = {LEVEL: query.level, REGION: query.region, PRODUCT: query.product}
         codes = {
             name: self._code(name, value) for name, value in asked.items() if value is not None
         }
+        series = self._series
+        at = int(np.searchsorted(series.starts, from_row, side="right")) - 1
+        found: Sequence[int] | np.ndarray = range(at, len(series.first))
         if codes:
             rarest = min(codes, key=lambda name: len(self._members[name][codes[name]]))
-            found = self._members[rarest][codes[rarest]]
-        else:
-            found = np.arange(len(self._first))
-        found = found[np.searchsorted(self._series.starts[1:][found], from_row, side="right") :]
-        for name, code in codes.items():
-            found = found[self._series.keys[name][found] == code]
-        if query.first_date is not None:
-            found = found[self._last[found] >= np.datetime64(query.first_date)]
-        if query.last_date is not None:
-            found = found[self._first[found] <= np.datetime64(query.last_date)]
-        return found
+            members = self._members[rarest][codes[rarest]]
+            found = members[np.searchsorted(members, at) :]
+        for low in range(0, len(found), CANDIDATES):
+            some = np.asarray(found[low : low + CANDIDATES])
+            for name, code in codes.items():
+                some = some[series.keys[name][some] == code]
+            if query.first_date is not None:
+                some = some[series.last[some] >= _as_days(query.first_date)]
+            if query.last_date is not None:
+                some = some[series.first[some] <= _as_days(query.last_date)]
+            yield some
 
     def _code(self, column: str, name: str) -> int:
-        coded = self._series.text[column]
-        code = coded.code(name)
+        code = self._series.code(column, name)
         if code is None:
             kind = column.removesuffix("_id")
-            raise NotForecast(
-                f"this {kind} is not forecast; nearest: '{nearest(name, coded.names)}'"
-            )
+            known = self._series.names[column]
+            raise NotForecast(f"this {kind} is not forecast; nearest: '{nearest(name, known)}'")
         return code
 
-    def _trim(self, start: int, stop: int, query: ForecastQuery) -> tuple[int, int]:
-        dates = self._series.dates[start:stop]
+    def _trim(self, at: int, query: ForecastQuery) -> tuple[int, int]:
+        """Return the first row of a series within the dates, and the one after the last."""
+        series = self._series
+        start, stop = int(series.starts[at]), int(series.starts[at + 1])
+        first = None if query.first_date is None else _as_days(query.first_date)
+        last = None if query.last_date is None else _as_days(query.last_date)
+        is_early = first is not None and series.first[at] < first
+        is_late = last is not None and series.last[at] > last
+        if not (is_early or is_late):
+            return start, stop
+        dates = series.records.take(np.arange(start, stop))[DATE]
         low, high = 0, stop - start
-        if query.first_date is not None:
-            low = int(np.searchsorted(dates, np.datetime64(query.first_date), side="left"))
-        if query.last_date is not None:
-            high = int(np.searchsorted(dates, np.datetime64(query.last_date), side="right"))
+        if first is not None:
+            low = int(np.searchsorted(dates, first, side="left"))
+        if last is not None:
+            high = int(np.searchsorted(dates, last, side="right"))
         return start + low, start + high
 
-    def _read(self, rows: np.ndarray, columns: dict[str, np.ndarray]) -> list[Forecast]:
+    def _read(self, rows: np.ndarray, places: dict[str, int]) -> list[Forecast]:
         series = self._series
+        records = series.records.take(rows)
+        own = np.searchsorted(series.starts, rows, side="right") - 1
+        numbers = records[OWN_QUANTILES].astype(np.float64, copy=False)
+
+        def key(name: str) -> list[str]:
+            names = series.names[name]
+            return [names[code] for code in series.keys[name][own].tolist()]
 
         def text(name: str) -> list[str]:
-            names = series.text[name].names
-            return [names[code] for code in series.text[name].codes[rows].tolist()]
+            names = series.names[name]
+            return [names[code] for code in records[name].tolist()]
 
-        quantiles = zip(*(values[rows].tolist() for values in columns.values()), strict=True)
+        asked = numbers[:, list(places.values())].tolist()
         return list(
             map(
                 Forecast,
-                text(REGION),
+                key(REGION),
                 text("region_level"),
-                text(PRODUCT),
+                key(PRODUCT),
                 text("product_level"),
-                text(LEVEL),
-                series.dates[rows].astype(str).tolist(),
-                series.origins[rows].astype(str).tolist(),
-                series.mean[rows].tolist(),
-                [dict(zip(columns, values, strict=True)) for values in quantiles],
-                self._find_intervals(rows),
+                key(LEVEL),
+                _as_texts(records[DATE]),
+                _as_texts(records[ORIGIN]),
+                records[MEAN].tolist(),
+                [dict(zip(places, values, strict=True)) for values in asked],
+                self._find_intervals(numbers),
                 text("model"),
                 text("evidence"),
             )
         )
 
-    def _find_intervals(self, rows: np.ndarray) -> list[dict[str, list[float]]]:
+    def _find_intervals(self, values: np.ndarray) -> list[dict[str, list[float]]]:
         """Return the bounds that coverage is measured on; none where not all quantiles are."""
-        if tuple(self._series.quantiles) != QUANTILES:
-            return [{} for _ in rows]
-        values = np.column_stack([column[rows] for column in self._series.quantiles.values()])
+        if self._series.quantiles != QUANTILES:
+            return [{} for _ in values]
         bounds = {f"{share:g}": np.column_stack(find_interval(values, share)) for share in COVERED}
         return [
             dict(zip(bounds, pair, strict=True))
@@ -283,12 +307,23 @@ class ForecastTable:
     def _describe_range(self) -> str:
         return (
             "no forecast fits all of these; forecasts run from "
-            f"{self._first.min()} to {self._last.max()}, see /v1/forecasts/levels"
+            f"{_as_text(self._series.first.min())} to {_as_text(self._series.last.max())}, "
+            "see /v1/forecasts/levels"
         )
 
 
-def _group(codes: np.ndarray, n_names: int) -> list[np.ndarray]:
-    """Return, per name, the series that have its code, ascending."""
-    order = np.argsort(codes, kind="stable")
-    bounds = np.searchsorted(codes[order], np.arange(n_names + 1))
-    return [order[low:high] for low, high in pairwise(bounds)]
+def _count_different(codes: np.ndarray) -> int:
+    return int(np.count_nonzero(np.bincount(codes)))
+
+
+def _as_days(day: date) -> int:
+    """Return days since 1970."""
+    return day.toordinal() - _EPOCH
+
+
+def _as_text(days: int | np.integer) -> str:
+    return date.fromordinal(int(days) + _EPOCH).isoformat()
+
+
+def _as_texts(days: np.ndarray) -> list[str]:
+    return [_as_text(day) for day in days.tolist()]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from features.errors import ArtifactError
+from models.demand.forecast_records import DATE, KEY, MEAN
+from models.demand.forecast_series import Series
 from models.demand.reasons import PARTS
-from serving.series import DATE, KEY, Series
 from serving.tables import read_table
 
 REASONS_FILE = "reasons.parquet"
@@ -36,9 +37,11 @@ def read_reasons(content: bytes, series: Series) -> dict[str, np.ndarray]:
             f"{table.num_rows} without {', '.join(missing) or 'nothing'}; train again"
         )
     parts = {name: table.column(name).to_numpy().astype(np.float64) for name in PARTS}
-    dates = table.column(DATE).to_numpy().astype("datetime64[D]")
-    gap = np.abs(sum(parts.values()) - series.mean)
-    if (dates != series.dates).any() or (gap > MEAN_TOLERANCE * (1.0 + series.mean)).any():
+    days = table.column(DATE).to_numpy().astype("datetime64[D]").astype(np.int64)
+    rows = series.records.take(np.arange(len(series)))
+    mean = rows[MEAN].astype(np.float64)
+    gap = np.abs(sum(parts.values()) - mean)
+    if (days != rows[DATE]).any() or (gap > MEAN_TOLERANCE * (1.0 + mean)).any():
         raise ArtifactError(
             f"{REASONS_FILE}: expected parts that sum to the means of the forecasts; train again"
         )

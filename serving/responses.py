@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from starlette.requests import Request
 from starlette.responses import Response
 
-from features.errors import NotTrained
+from features.errors import ArtifactError, NotTrained
 from serving.bodies import JSON
 from serving.cursors import BadCursor
 from serving.forecasts import NotExplained, NotForecast, NotPublished
@@ -42,8 +42,11 @@ def as_problems() -> Iterator[None]:
     """Turn what the predictor refuses into problems."""
     try:
         yield
-    except NotTrained as error:
-        raise Problem(Kind.NOT_LOADED, _sentence(error), headers={"Retry-After": "30"}) from None
+    except (NotTrained, ArtifactError) as error:
+        # Where it lies that was found damaged after it was loaded, is not for callers to know.
+        damaged = "The published forecasts are damaged; they have to be promoted again."
+        said = damaged if isinstance(error, ArtifactError) else _sentence(error)
+        raise Problem(Kind.NOT_LOADED, said, headers={"Retry-After": "30"}) from None
     except (NotPlanned, NotExplained) as error:
         raise Problem(Kind.NOT_PLANNED, _sentence(error)) from None
     except OverlappingRegions as error:

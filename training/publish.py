@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 from models.artifact import Artifact, Pointer, load_artifact, write_pointer
+from models.demand.forecast_series import FORECASTS_FILE
+from models.demand.forecast_store import store_records
 
 
 def publish_bundle(
@@ -34,7 +36,7 @@ def publish_bundle(
     ArtifactError
         If the bundle is damaged; what was published before stays published.
     """
-    source = load_artifact(bundle, kind)
+    source = load_artifact(bundle, kind, on_disk=(FORECASTS_FILE,))
     directory = f"v{version}-{source.digest[:8]}"
     target = published / kind / directory
     if not target.exists():
@@ -42,6 +44,8 @@ def publish_bundle(
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(bundle, partial)
         partial.rename(target)
-    copy = load_artifact(target, kind)
+    copy = load_artifact(target, kind, on_disk=(FORECASTS_FILE,))
+    for forecasts in copy.large.values():
+        store_records(forecasts)
     write_pointer(published, kind, Pointer(version, directory, copy.digest, run_id))
     return copy
