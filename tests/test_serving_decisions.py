@@ -44,7 +44,7 @@ def open_log(tmp_path, predictor, open_client):
         log = DecisionLog(places, KEY, DecisionSettings(**settings), rng)
         opened.append(log)
         serving = ServingSettings(is_request_logged=False)
-        call = open_client(build_api(predictor, serving, lambda: NOW, log))
+        call = open_client(build_api(predictor, serving, lambda: NOW, decisions=log))
         return call, log, places
 
     yield connect
