@@ -32,6 +32,7 @@ SECTIONS = (
     "insight",
     "tracking",
     "serving",
+    "access",
 )
 
 Section = TypeVar("Section", bound="Settings")

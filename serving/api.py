@@ -11,6 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from serving.access.callers import Access
+from serving.access.gate import guard
 from serving.customers.routes import make_customer_routes
 from serving.edge import Edge
 from serving.forecast_endpoints import ForecastEndpoints
@@ -46,7 +48,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = utc_now) -> ASGIApp:
+def build_api(
+    predictor: Predictor,
+    settings: ServingSettings,
+    clock: Clock = utc_now,
+    *,
+    access: Access | None = None,
+) -> ASGIApp:
     """Return the ASGI application that answers every address of the service.
 
     Parameters
@@ -57,6 +65,8 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
         Limits.
     clock : callable
         Returns the time, with a zone.
+    access : Access, optional
+        Who may ask what; without it everybody on this machine may ask all.
     """
     metrics = Metrics()
     send_times = SendTimeEndpoint(predictor, settings, metrics, clock)
@@ -80,7 +90,7 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
         Route("/", about.landing, methods=["GET"]),
     ]
     return Edge(
-        Router(routes, redirect_slashes=False),
+        Router(guard(routes, access, clock), redirect_slashes=False),
         metrics,
         timeout_seconds=settings.timeout_seconds,
         max_concurrency=settings.max_concurrency,

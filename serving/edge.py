@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.access.gate import HEADERS, REQUEST_ID
 from serving.logs import FIELDS, LOGGER
 from serving.metrics import OTHER, Metrics
 from serving.problems import MEDIA_TYPE, Kind, Problem
@@ -32,6 +33,8 @@ _SECURE_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+_SECURE_CHANNEL = [(b"strict-transport-security", b"max-age=31536000")]
+"""Over TLS: from now on never without it."""
 _RETRY = {"Retry-After": "1"}
 
 
@@ -83,6 +86,7 @@ class Edge:
         exchange = _Exchange(_request_id(scope), time.perf_counter())
         # Starlette's routes answer 404 and 405 by themselves, unless an application is around them.
         scope["app"] = self
+        scope[REQUEST_ID] = exchange.request_id
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -91,6 +95,8 @@ class Edge:
                     *message["headers"],
                     (b"x-request-id", exchange.request_id.encode()),
                     *_SECURE_HEADERS,
+                    *(_SECURE_CHANNEL if scope.get("scheme") == "https" else ()),
+                    *scope.get(HEADERS, ()),
                 ]
             await send(message)
 

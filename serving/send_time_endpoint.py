@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models.campaign.send_slots import QuietHours
+from serving.access.gate import may_name_anybody
 from serving.bodies import JSON, choose_media_type, read_json_body
 from serving.contract import SendTimesRequest
 from serving.metrics import Metrics
@@ -54,14 +55,14 @@ class SendTimeEndpoint:
         check_no_query(request)
         choose_media_type(request.headers.get("accept", ""), (JSON,))
         body = await read_json_body(request, self.settings.max_body_bytes)
-        query = self._read(body)
+        query = self._read(body, may_name_anybody=may_name_anybody(request))
         is_large = len(query.customers) > self.settings.inline_customers
         answer = partial(self._answer, query, in_thread=is_large)
         if not is_large:
             return respond(answer())
         return respond(await anyio.to_thread.run_sync(answer, limiter=self._one_batch))
 
-    def _read(self, body: bytes) -> SendTimeQuery:
+    def _read(self, body: bytes, *, may_name_anybody: bool) -> SendTimeQuery:
         try:
             asked = SendTimesRequest.model_validate_json(body)
         except ValidationError as error:
@@ -81,6 +82,7 @@ class SendTimeEndpoint:
             top_k=asked.top_k,
             has_all_slots=asked.all_slots,
             has_reasons=asked.reasons,
+            may_name_anybody=may_name_anybody,
         )
 
     def _answer(self, query: SendTimeQuery, *, in_thread: bool) -> bytes:
