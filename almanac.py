@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from features.errors import AlmanacError
+from serving.access.commands import keys_app
 from serving.customers import commands as customer_commands
 
 if TYPE_CHECKING:
@@ -396,6 +397,7 @@ app.command("ingest", rich_help_panel=OPERATIONS)(customer_commands.ingest)
 app.command("dead-letters", rich_help_panel=OPERATIONS)(customer_commands.dead_letters)
 app.command("erase", rich_help_panel=OPERATIONS)(customer_commands.erase)
 app.add_typer(customer_commands.identity_app, name="identity", rich_help_panel=OPERATIONS)
+app.add_typer(keys_app, name="keys", rich_help_panel=OPERATIONS)
 
 
 @app.command(rich_help_panel=OPERATIONS)

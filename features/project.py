@@ -33,6 +33,7 @@ SECTIONS = (
     "insight",
     "tracking",
     "serving",
+    "access",
 )
 
 Section = TypeVar("Section", bound="Settings")

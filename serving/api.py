@@ -11,6 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from serving.access.callers import Access
+from serving.access.gate import guard
 from serving.customers.routes import make_customer_routes
 from serving.decisions.log import DecisionLog
 from serving.decisions.outcomes import OutcomesEndpoint
@@ -57,6 +59,7 @@ def build_api(
     *,
     drain: Drain | None = None,
     decisions: DecisionLog | None = None,
+    access: Access | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that answers every address of the service.
 
@@ -72,6 +75,8 @@ def build_api(
         Tells when the service is about to end.
     decisions : DecisionLog, optional
         Keeps what is answered, and takes what came of it; without it answers have no ids.
+    access : Access, optional
+        Who may ask what; without it everybody on this machine may ask all.
     """
     metrics = Metrics()
     if decisions is not None:
@@ -98,7 +103,7 @@ def build_api(
         Route("/", about.landing, methods=["GET"]),
     ]
     return Edge(
-        Router(routes, redirect_slashes=False),
+        Router(guard(routes, access, clock), redirect_slashes=False),
         metrics,
         timeout_seconds=settings.timeout_seconds,
         max_concurrency=settings.max_concurrency,

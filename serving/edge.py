@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.access.gate import HEADERS, REQUEST_ID
 from serving.drain import Drain
 from serving.logs import FIELDS, LOGGER
 from serving.metrics import OTHER, Metrics
@@ -35,6 +36,8 @@ _SECURE_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+_SECURE_CHANNEL = [(b"strict-transport-security", b"max-age=31536000")]
+"""Over TLS: from now on never without it."""
 _RETRY = {"Retry-After": "1"}
 
 
@@ -90,7 +93,7 @@ class Edge:
         exchange = _Exchange(_request_id(scope), time.perf_counter())
         # Starlette's routes answer 404 and 405 by themselves, unless an application is around them.
         scope["app"] = self
-        scope["almanac.request_id"] = exchange.request_id
+        scope[REQUEST_ID] = exchange.request_id
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -100,6 +103,8 @@ class Edge:
                     (b"x-request-id", exchange.request_id.encode()),
                     *_SECURE_HEADERS,
                     *self._closing(),
+                    *(_SECURE_CHANNEL if scope.get("scheme") == "https" else ()),
+                    *scope.get(HEADERS, ()),
                 ]
             await send(message)
 

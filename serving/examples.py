@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.project import Project
 from serving.launch import address
-from serving.settings import ServingSettings
+from serving.settings import read_settings
 
 
 def show_requests(project: Project) -> str:
@@ -20,7 +20,7 @@ def show_requests(project: Project) -> str:
     project : Project
         Its canonical tables `customers` and `sales` must have been built.
     """
-    at = address(project.section("serving", ServingSettings))
+    at = address(read_settings(project))
     workspace = project.workspace
     customer = pd.read_parquet(workspace.table("customers"))["customer_id"].iloc[0]
     sales = pd.read_parquet(workspace.table("sales"), columns=["region_id", "product_id"])

@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,11 +15,13 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from features.errors import AlmanacError
 from features.project import Project
+from serving.access.callers import is_anybody_asked
 from serving.drain import place_mark
-from serving.settings import ServingSettings
+from serving.settings import ServingSettings, read_settings
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -48,7 +51,7 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
     NotStarted
         If the port is taken, or the service ends or says nothing while it starts.
     """
-    settings = project.section("serving", ServingSettings)
+    settings = read_settings(project)
     service = start(project)
     mark, received = place_mark(project, settings), list[int]()
 
@@ -89,9 +92,10 @@ def start(project: Project) -> subprocess.Popen[bytes]:
     ProjectError
         If `[serving]` is wrong.
     NotStarted
-        If the port is taken.
+        If the port is taken, or others could reach the service and nobody asked them for a key.
     """
-    settings = project.section("serving", ServingSettings)
+    settings = read_settings(project)
+    check_exposure(project, settings)
     check_port(settings)
     mark = place_mark(project, settings)
     mark.parent.mkdir(parents=True, exist_ok=True)
@@ -166,9 +170,34 @@ def address(settings: ServingSettings) -> str:
     """
     host = settings.host
     shown = "127.0.0.1" if host.is_unspecified else str(host)
-    return (
-        f"http://[{shown}]:{settings.port}" if ":" in shown else f"http://{shown}:{settings.port}"
-    )
+    scheme = "http" if settings.tls is None else "https"
+    shown = f"[{shown}]" if ":" in shown else shown
+    return f"{scheme}://{shown}:{settings.port}"
+
+
+def make_ssl(settings: ServingSettings) -> dict[str, Any]:
+    """Return BentoML's own words for `[serving.tls]`."""
+    if settings.tls is None:
+        return {"enabled": False}
+    files = settings.tls
+    return {"enabled": True, "certfile": str(files.certificate), "keyfile": str(files.key)}
+
+
+def check_exposure(project: Project, settings: ServingSettings) -> None:
+    """Raise NotStarted if other machines could reach the service and all of it were open.
+
+    Raises
+    ------
+    KeysDamaged
+        If there are keys that cannot be read.
+    """
+    is_asked = is_anybody_asked(project)
+    if not settings.host.is_loopback and not is_asked:
+        raise NotStarted(
+            f"[serving] host is {settings.host}, which other machines can reach, and everybody "
+            "could read and erase everything: make a key with `almanac keys create`, configure "
+            "[access.oidc], or set host to 127.0.0.1"
+        )
 
 
 def check_port(settings: ServingSettings) -> None:
@@ -187,10 +216,20 @@ def check_port(settings: ServingSettings) -> None:
 
 def _is_alive(settings: ServingSettings) -> bool:
     host = "127.0.0.1" if settings.host.is_unspecified else str(settings.host)
-    connection = http.client.HTTPConnection(host, settings.port, timeout=2.0)
+    connection = _connect(host, settings)
     with closing(connection):
         try:
             connection.request("GET", "/livez")
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
+
+
+def _connect(host: str, settings: ServingSettings) -> http.client.HTTPConnection:
+    if settings.tls is None:
+        return http.client.HTTPConnection(host, settings.port, timeout=2.0)
+    # Trusts the service's own certificate alone, which names its host, not this machine.
+    context = ssl.create_default_context(cafile=str(settings.tls.certificate))
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return http.client.HTTPSConnection(host, settings.port, timeout=2.0, context=context)

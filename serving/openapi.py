@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serving import contract, scenario_contract, stock_contract
+from serving.access.description import SCHEMES, describe_access
 from serving.customers import contract as customers
 from serving.customers.collect_endpoints import PATHS
 from serving.customers.routes import ONE
@@ -72,6 +73,8 @@ def build_openapi(version: str) -> dict[str, Any]:
     version : str
         Of Almanac.
     """
+    paths = _paths()
+    describe_access(paths, _refusal)
     _, definitions = models_json_schema(_MODELS, ref_template=REFERENCE)
     return {
         "openapi": "3.1.0",
@@ -82,8 +85,9 @@ def build_openapi(version: str) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
-        "paths": _paths(),
+        "paths": paths,
         "components": {
+            "securitySchemes": SCHEMES,
             "schemas": definitions["$defs"],
             "headers": {
                 "RequestId": {
@@ -350,12 +354,16 @@ def _operation(
             "content": _content({JSON: body, **(more or {})}),
         }
     refusals = {
-        str(kind.status): _answers(kind.title, {PROBLEM_TYPE: contract.ProblemDocument})
+        str(kind.status): _refusal(kind)
         for kind in sorted((*problems, *ALWAYS), key=lambda kind: kind.status)
         if str(kind.status) not in answers
     }
     operation["responses"] = {**answers, **refusals}
     return operation
+
+
+def _refusal(kind: Kind) -> dict[str, Any]:
+    return _answers(kind.title, {PROBLEM_TYPE: contract.ProblemDocument})
 
 
 def _page(description: str, model: type[BaseModel], *others: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Kind(Enum):
 
     BAD_JSON = ("bad-json", 400, "The body is not valid JSON")
     UNAUTHORIZED = ("unauthorized", 401, "A key is needed")
+    FORBIDDEN = ("forbidden", 403, "The key may not do this")
     UNKNOWN_CUSTOMER = ("unknown-customer", 404, "Nobody is known by this")
     NOT_FOUND = ("not-found", 404, "There is no such address")
     NOT_FORECAST = ("not-forecast", 404, "Nothing is forecast for this")
@@ -38,6 +39,7 @@ class Kind(Enum):
     REJECTED = ("rejected-message", 422, "The message was not taken")
     KEY_REUSED = ("idempotency-key-reused", 422, "The key was used for another request")
     OVERLOADED = ("overloaded", 429, "Too many requests at once")
+    RATE_LIMITED = ("rate-limited", 429, "The key has used up its requests")
     FAILED = ("internal-error", 500, "The service failed")
     NOT_STORED = ("not-stored", 503, "The store takes nothing now")
     NOT_LOADED = ("model-not-loaded", 503, "The model for this is not loaded")

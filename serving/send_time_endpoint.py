@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models.campaign.send_slots import QuietHours
+from serving.access.gate import REQUEST_ID, may_name_anybody
 from serving.bodies import JSON, NDJSON, choose_media_type, read_json_body
 from serving.contract import SendTimesRequest
 from serving.decisions.log import DecisionLog
@@ -64,8 +65,8 @@ class SendTimeEndpoint:
         check_no_query(request)
         media_type = choose_media_type(request.headers.get("accept", ""), (JSON, NDJSON))
         body = await read_json_body(request, self.settings.max_body_bytes)
-        query = self._read(body)
-        request_id = request.scope.get("almanac.request_id", "")
+        query = self._read(body, may_name_anybody=may_name_anybody(request))
+        request_id = request.scope.get(REQUEST_ID, "")
         if media_type == NDJSON:
             return self._stream(query, request_id)
         is_large = len(query.customers) > self.settings.inline_customers
@@ -74,7 +75,7 @@ class SendTimeEndpoint:
             return respond(answer())
         return respond(await anyio.to_thread.run_sync(answer, limiter=self._one_batch))
 
-    def _read(self, body: bytes) -> SendTimeQuery:
+    def _read(self, body: bytes, *, may_name_anybody: bool) -> SendTimeQuery:
         try:
             asked = SendTimesRequest.model_validate_json(body)
         except ValidationError as error:
@@ -94,6 +95,7 @@ class SendTimeEndpoint:
             top_k=asked.top_k,
             has_all_slots=asked.all_slots,
             has_reasons=asked.reasons,
+            may_name_anybody=may_name_anybody,
         )
 
     def _stream(self, query: SendTimeQuery, request_id: str) -> SendTimeLines:

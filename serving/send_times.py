@@ -53,6 +53,8 @@ class SendTimeQuery:
         Whether to answer all 168 probabilities too.
     has_reasons : bool
         Whether to answer habits and contributions in words too.
+    may_name_anybody : bool
+        Whether customers may be named by their e-mail address and the like, not only by their id.
     """
 
     customers: Sequence[str]
@@ -63,6 +65,7 @@ class SendTimeQuery:
     top_k: int
     has_all_slots: bool
     has_reasons: bool = False
+    may_name_anybody: bool = True
 
 
 class Exclusion(msgspec.Struct, frozen=True, gc=False):

@@ -21,14 +21,16 @@ from bentoml._internal.utils.analytics import usage_stats
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.project import load_project
+from serving.access.callers import open_access
 from serving.api import build_api
 from serving.customers.customers import Customers, open_customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.settings import is_store_used
 from serving.drain import Drain, place_mark
+from serving.launch import check_exposure, make_ssl
 from serving.logs import FIELDS, LOGGER, configure_logs
 from serving.predictor import Predictor
-from serving.settings import ServingSettings
+from serving.settings import read_settings
 
 PROJECT_VARIABLE = "ALMANAC_PROJECT"
 BACKSTOP_SECONDS = 1.0
@@ -42,7 +44,8 @@ sys.setswitchinterval(0.0005)
 configure_logs()
 log = logging.getLogger(LOGGER)
 project = load_project(Path(os.environ.get(PROJECT_VARIABLE, "almanac.toml")))
-settings = project.section("serving", ServingSettings)
+settings = read_settings(project)
+check_exposure(project, settings)
 
 
 class Front:
@@ -78,7 +81,7 @@ class Service:
         predictor.customers = _open_customers(predictor)
         self.customers = predictor.customers
         drain = Drain(place_mark(project, settings))
-        Front.api = build_api(predictor, settings, drain=drain)
+        Front.api = build_api(predictor, settings, access=open_access(project), drain=drain)
         # Models and profiles stay: no search for cycles goes through them in a request.
         gc.collect()
         gc.freeze()
@@ -113,6 +116,7 @@ Almanac = bentoml.service(
     threads=1,
     traffic={"timeout": settings.timeout_seconds + BACKSTOP_SECONDS},
     http={"host": str(settings.host), "port": settings.port},
+    ssl=make_ssl(settings),
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
     tracing={"sample_rate": 0.0, "excluded_urls": ".*"},

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from features.project import Settings
+from features.errors import ProjectError
+from features.project import Project, Settings
+
+
+class TlsSettings(Settings):
+    """`[serving.tls]`: PEM files, relative to the project file."""
+
+    certificate: Path
+    """Followed by those that lead to a root, if there are any."""
+    key: Path
 
 
 class ServingSettings(Settings):
@@ -35,3 +45,25 @@ class ServingSettings(Settings):
     is_request_logged: bool = True
     required: tuple[Literal["promotion", "demand"], ...] = ()
     """Kinds that must be loaded for `/readyz` to say yes; empty means those that are published."""
+    tls: TlsSettings | None = None
+    """With it the service speaks https only."""
+
+
+def read_settings(project: Project) -> ServingSettings:
+    """Return `[serving]` of a project; the files of `[serving.tls]` as absolute paths.
+
+    Raises
+    ------
+    ProjectError
+        If a key is wrong, or a file is not there.
+    """
+    settings = project.section("serving", ServingSettings)
+    if settings.tls is None:
+        return settings
+    paths = {}
+    for name in ("certificate", "key"):
+        path = project.resolve(str(getattr(settings.tls, name)))
+        if not path.is_file():
+            raise ProjectError(f"{project.path}: [serving.tls] {name}: there is no file {path}")
+        paths[name] = path
+    return settings.model_copy(update={"tls": TlsSettings(**paths)})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
@@ -15,13 +14,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from features.errors import ProjectError
 from models.receptivity.histories import Histories, Outcomes
 from models.receptivity.send_time import LightGBMSendTime
+from serving.access.callers import open_access
+from serving.access.keyfile import KeyFile, add_key
+from serving.access.keys import make_key
+from serving.access.scopes import Scope
 from serving.api import build_api
 from serving.contract import ProblemDocument
 from serving.customers import contract
 from serving.customers.customers import open_customers
 from serving.customers.database import StoreUnavailable
+from serving.customers.settings import read_settings
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
 from tests.conftest import write_profiles
@@ -34,14 +39,25 @@ JSON = {"content-type": "application/json"}
 class Service:
     """The whole API over a store of its own."""
 
-    def __init__(self, folder, published, open_client, more=FREE):
+    access = None
+
+    def __init__(self, folder, published, open_client, more=FREE, *, is_keyed=False):
         self.project = write_project(folder, more)
         predictor = Predictor.load(published)
         self.customers = open_customers(self.project, predictor.champions)
         predictor.customers = self.customers
         self.now = NOW
         limits = ServingSettings(is_request_logged=False)
-        self.call = open_client(build_api(predictor, limits, clock=self.tick))
+        self.access = open_access(self.project) if is_keyed else None
+        api = build_api(predictor, limits, clock=self.tick, access=self.access)
+        self.call = open_client(api)
+
+    def make_key(self, *scopes):
+        """A new key, which the service reads at once."""
+        key, text = make_key("test", scopes, self.now)
+        add_key(self.access.keys.path, key)
+        self.access.keys = KeyFile(self.access.keys.path)
+        return text
 
     def tick(self):
         """A clock that moves on by a millisecond whenever it is read."""
@@ -65,6 +81,8 @@ class Service:
 
     def close(self):
         self.customers.close()
+        if self.access is not None:
+            self.access.limits.close()
 
 
 @pytest.fixture(scope="module")
@@ -242,16 +260,14 @@ def test_clocks_that_are_wrong_are_corrected(service):
     assert abs(happened - (NOW - timedelta(minutes=1))) < timedelta(seconds=1)
 
 
-SECRET, READER = (hashlib.sha256(key).hexdigest() for key in (b"secret", b"reader"))
-KEYED = f'[customers]\nwrite_keys = ["{SECRET}"]\nread_keys = ["{READER}"]\n'
-
-
 def test_without_a_key_that_is_known_nothing_is_taken_or_told(
     tmp_path, live_published, open_client
 ):
-    service = Service(tmp_path, live_published, open_client, KEYED + FREE)
+    service = Service(tmp_path, live_published, open_client, is_keyed=True)
+    sender = service.make_key(Scope.INGEST)
+    reader = service.make_key(Scope.PROFILES_READ)
     told = {"messageId": "m1", "userId": "ann", "event": "X"}
-    basic = {"authorization": "Basic " + base64.b64encode(b"secret:").decode()}
+    basic = {"authorization": "Basic " + base64.b64encode(f"{sender}:".encode()).decode()}
     wrong = {"authorization": "Basic " + base64.b64encode(b"guess:").decode()}
     for headers in ({}, wrong, {"authorization": "Basic ???"}, {"authorization": "Bearer x"}):
         answer = service.post("/v1/track", told, headers=headers)
@@ -260,14 +276,52 @@ def test_without_a_key_that_is_known_nothing_is_taken_or_told(
         for method in ("GET", "DELETE"):
             assert service.call(method, "/v1/customers/ann", headers=headers).status_code == 401
     assert service.post("/v1/track", told, headers=basic).status_code == 200
-    in_body = {**told, "writeKey": "secret", "messageId": "m2"}
+    in_body = {**told, "writeKey": sender, "messageId": "m2"}
     assert service.post("/v1/track", in_body).status_code == 200
+    assert service.post("/v1/track", {**in_body, "writeKey": "guess"}).status_code == 401
+    assert service.post("/v1/track", {**in_body, "writeKey": reader}).status_code == 403
     # the key of web pages, which everybody can read, looks nobody up
-    assert service.call("GET", "/v1/customers/ann", headers=basic).status_code == 401
-    bearer = {"authorization": "Bearer reader"}
+    refused = service.call("GET", "/v1/customers/ann", headers=basic)
+    assert refused.status_code == 403
+    assert "'profiles:read'" in problem_of(refused).detail
+    bearer = {"authorization": f"Bearer {reader}"}
     assert service.call("GET", "/v1/customers/ann", headers=bearer).status_code == 200
-    assert service.call("DELETE", "/v1/customers/ann", headers=bearer).status_code == 401
+    assert service.call("DELETE", "/v1/customers/ann", headers=bearer).status_code == 403
     service.close()
+
+
+def test_only_who_may_look_customers_up_is_answered_by_address(
+    tmp_path, live_published, open_client
+):
+    service = Service(tmp_path, live_published, open_client, is_keyed=True)
+    campaigns = {"authorization": f"Bearer {service.make_key(Scope.CAMPAIGNS)}"}
+    both = service.make_key(Scope.CAMPAIGNS, Scope.PROFILES_READ)
+    admin = {"authorization": f"Bearer {service.make_key(Scope.ADMIN)}"}
+    service.post(
+        "/v1/track",
+        {"messageId": "m", "userId": "ann", "event": "Product Viewed",
+         "context": {"traits": {"email": "ann@example.com"}}},
+        headers=admin,
+    )  # fmt: skip
+    asked = {"customers": ["ann", "ann@example.com"]}
+    known = {}
+    for who, headers in (
+        ("campaigns", campaigns),
+        ("both", {"authorization": f"Bearer {both}"}),
+        ("admin", admin),
+    ):
+        answer = service.post("/v1/send-times", asked, headers=headers)
+        assert answer.status_code == 200, answer.text
+        known[who] = [customer["is_known"] for customer in answer.json()["customers"]]
+    assert known == {"campaigns": [True, False], "both": [True, True], "admin": [True, True]}
+    service.close()
+
+
+@pytest.mark.parametrize("name", ["write_keys", "read_keys", "erase_keys"])
+def test_keys_in_the_project_file_are_refused(tmp_path, name):
+    project = write_project(tmp_path, f"[customers]\n{name} = []\n")
+    with pytest.raises(ProjectError, match="almanac keys create"):
+        read_settings(project)
 
 
 def test_webhooks_are_taken_if_they_are_signed(service, monkeypatch):

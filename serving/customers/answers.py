@@ -109,7 +109,7 @@ class LiveAnswers:
         now : datetime
             With a zone; what lies ahead is not known yet.
         """
-        parts = self._sort(query.customers)
+        parts = self._sort(query)
         answers: list[CustomerSendTimes | None] = [None] * len(query.customers)
         if parts.published:
             asked = replace(query, customers=list(parts.published.values()))
@@ -131,11 +131,12 @@ class LiveAnswers:
         ]
         return LiveAnswer(named, bool(parts.left_aside))
 
-    def _sort(self, names: Sequence[str]) -> _Sorted:
+    def _sort(self, query: SendTimeQuery) -> _Sorted:
         """Sort the customers of a query by the way they are answered."""
+        names = query.customers
         found = self.live.find(names, is_strict=True)
-        if self.live.store.settings.has_keys:
-            # this address asks for no key, so it must not tell who has which address or number
+        if not query.may_name_anybody:
+            # who may not look customers up must not find out who has which address or number
             found = {name: row for name, row in found.items() if _is_plain(name, row)}
         ids = {name: found[name].stated.customer_id if name in found else name for name in names}
         published = [own for own in ids.values() if own in self.predictor.profiles.rows]

@@ -16,8 +16,9 @@ from features.errors import InvalidRequest
 from features.segment.envelope import Envelope, split_batch
 from features.segment.messages import Message, Rejected
 from features.segment.reader import MessageReader
+from serving.access.gate import admit_body
+from serving.access.signatures import check_signature
 from serving.bodies import JSON, NDJSON, TEXT, is_ndjson, read_collected_body
-from serving.customers.access import check_key, check_signature
 from serving.customers.applying import ACCEPTED, DUPLICATE, Outcome
 from serving.customers.database import StoreUnavailable
 from serving.customers.person import to_microseconds_of
@@ -60,7 +61,7 @@ class CollectEndpoints:
         check_no_query(request)
         kind = request.url.path.rsplit("/", 1)[-1]
         body = await read_collected_body(request, self.settings.max_event_bytes)
-        check_key(request, self.settings, self.settings.write_keys, body)
+        await admit_body(request, body)
         return await self._take_one(body, Envelope(type=kind), f"/v1/{kind}")
 
     async def webhook(self, request: Request) -> Response:
@@ -75,7 +76,7 @@ class CollectEndpoints:
         check_no_query(request)
         known = (JSON, TEXT, NDJSON)
         body = await read_collected_body(request, self.settings.max_batch_bytes, known)
-        check_key(request, self.settings, self.settings.write_keys, body)
+        await admit_body(request, body)
         contents, envelope = _split_lines(body) if is_ndjson(request) else _split(body)
         most = self.settings.max_batch_events
         if len(contents) > most:

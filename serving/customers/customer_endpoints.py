@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.bodies import JSON, choose_media_type
-from serving.customers.access import check_key
 from serving.customers.database import StoreUnavailable
 from serving.customers.erase import Erased
 from serving.customers.export import export_rows
 from serving.customers.live import LiveProfiles, Row
 from serving.customers.person import to_microseconds_of
-from serving.customers.settings import CustomersSettings
 from serving.customers.store import CustomerStore, UnknownCustomer
 from serving.customers.view import CustomerView
 from serving.customers.writer import QueueFull, Writer
@@ -39,7 +37,6 @@ class CustomerEndpoints:
     live : LiveProfiles
         Read by one thread at a time.
     writer : Writer
-    settings : CustomersSettings
     clock : callable
         Returns the time, with a zone.
     """
@@ -49,11 +46,10 @@ class CustomerEndpoints:
         view: CustomerView,
         live: LiveProfiles,
         writer: Writer,
-        settings: CustomersSettings,
         clock: Callable[[], datetime],
     ) -> None:
         self.view, self.live, self.writer = view, live, writer
-        self.settings, self.clock = settings, clock
+        self.clock = clock
         self._one = CapacityLimiter(1)
 
     async def serve(self, request: Request) -> Response:
@@ -75,7 +71,7 @@ class CustomerEndpoints:
 
     async def erase(self, request: Request) -> Response:
         """Forget a customer for ever; what is in files is removed by `almanac purge`."""
-        name = self._check(request, self.settings.erase_keys)
+        name = self._check(request)
         at, is_published = to_microseconds_of(self.clock()), self.view.is_published(name)
 
         def forget(store: CustomerStore) -> Erased:
@@ -91,7 +87,7 @@ class CustomerEndpoints:
 
     async def _in_thread(self, request: Request, tell: Callable[[Row], dict[str, Any]]) -> bytes:
         """Look a customer up beside the event loop, which goes on answering others."""
-        name = self._check(request, self.settings.read_keys)
+        name = self._check(request)
 
         def look_up() -> bytes:
             found = self.live.find([name])
@@ -110,10 +106,9 @@ class CustomerEndpoints:
     def _tell_all(self, row: Row) -> dict[str, Any]:
         return {"customer": self._tell(row), **export_rows(self.live, row)}
 
-    def _check(self, request: Request, keys: Sequence[str]) -> str:
+    def _check(self, request: Request) -> str:
         check_no_query(request)
         choose_media_type(request.headers.get("accept", ""), (JSON,))
-        check_key(request, self.settings, keys)
         return str(request.path_params["customer"])
 
 

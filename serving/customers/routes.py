@@ -34,9 +34,7 @@ def make_customer_routes(
     collect = CollectEndpoints(
         customers.writer, customers.reader, customers.settings, metrics, clock
     )
-    one = CustomerEndpoints(
-        customers.view, customers.desk, customers.writer, customers.settings, clock
-    )
+    one = CustomerEndpoints(customers.view, customers.desk, customers.writer, clock)
     return [
         *(Route(f"/v1/{name}", collect.one, methods=["POST"]) for name in PATHS),
         Route("/v1/batch", collect.batch, methods=["POST"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,6 +17,7 @@ from serving.customers.database import Database, PostgreSQL, SQLite
 
 STORE_FILE = "customers.db"
 SECTION = "customers"
+_KEYS_OF_OLD = ("write_keys", "read_keys", "erase_keys")
 
 
 class IdentitySettings(Settings):
@@ -70,14 +72,6 @@ class CustomersSettings(Settings):
     store: str = ""
     """A `postgresql://` address where several machines serve; by default SQLite in the workspace.
     A password belongs in the environment (PGPASSWORD, PGPASSFILE)."""
-    write_keys: tuple[str, ...] = ()
-    """SHA-256, in hex, of the keys that may send messages: those in web pages, which all may see.
-    While no key of any kind is set, everybody may do all: only for a service that cannot be
-    reached from elsewhere."""
-    read_keys: tuple[str, ...] = ()
-    """The same, of the keys that may look up single customers."""
-    erase_keys: tuple[str, ...] = ()
-    """The same, of the keys that may erase them."""
     webhook_secret_variable: str = "ALMANAC_WEBHOOK_SECRET"  # noqa: S105 - its name, not its value
     """Environment variable with the secret that webhooks are signed with."""
     max_event_bytes: int = Field(default=32 * 1024, ge=1024)
@@ -99,20 +93,16 @@ class CustomersSettings(Settings):
     identity: IdentitySettings = IdentitySettings()
     consent: ConsentSettings = ConsentSettings()
 
-    @field_validator("write_keys", "read_keys", "erase_keys")
+    @model_validator(mode="before")
     @classmethod
-    def _are_hashes(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(re.fullmatch(r"[0-9a-f]{64}", key) for key in keys):
+    def _has_no_keys(cls, given: Any) -> Any:
+        old = [name for name in _KEYS_OF_OLD if isinstance(given, dict) and name in given]
+        if old:
             raise ValueError(
-                "keys are written as SHA-256 in hex, never a key itself; make one with "
-                "printf %s KEY | sha256sum"
+                f"{' and '.join(old)} are no longer read; remove them and make keys with "
+                "`almanac keys create`"
             )
-        return keys
-
-    @property
-    def has_keys(self) -> bool:
-        """Whether anybody is kept out."""
-        return bool(self.write_keys or self.read_keys or self.erase_keys)
+        return given
 
     @model_validator(mode="after")
     def _has_room(self) -> CustomersSettings:

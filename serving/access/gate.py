@@ -1,0 +1,181 @@
+"""The gate before every route: who asks, whether they may, and whether not too often."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from ipaddress import ip_address
+
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from serving.access.audit import REFUSED, Entry
+from serving.access.callers import Access, Caller
+from serving.access.credentials import read_body_key, read_credential
+from serving.access.scopes import AUDITED, Scope, find_scope, name_operation
+from serving.problems import Kind, Problem
+
+KEY_ID, HEADERS, REQUEST_ID = "almanac.key_id", "almanac.headers", "almanac.request_id"
+"""What a connection's scope holds: who asks (a str, absent while there are no keys), what the edge
+adds to the headers of the answer, and the id of the request."""
+SCOPES_HELD = "almanac.scopes"
+_PENDING = "almanac.admit"
+_ASK = {"WWW-Authenticate": 'Basic realm="key", charset="UTF-8", Bearer realm="key"'}
+
+
+def guard(
+    routes: Iterable[Route], access: Access | None, clock: Callable[[], datetime]
+) -> list[Route]:
+    """Put the gate before every route; what a route asks for is in `serving.access.scopes`.
+
+    Parameters
+    ----------
+    routes : iterable of Route
+    access : Access or None
+        None where there are neither keys nor tokens: everybody on this machine may do all.
+    clock : callable
+        Returns the time, with a zone.
+    """
+    guarded = list(routes)
+    for route in guarded:
+        route.app = Gate(route.app, route.path, access, clock)
+    return guarded
+
+
+async def admit_body(request: Request, body: bytes) -> None:
+    """Refuse what is sent in without a key in its headers, if there is none in its body either.
+
+    Raises
+    ------
+    Problem
+        401, 403 or 429.
+    """
+    admit: Callable[[str | None], Awaitable[None]] | None = request.scope.pop(_PENDING, None)
+    if admit is not None:
+        await admit(read_body_key(body))
+
+
+def may_name_anybody(request: Request) -> bool:
+    """Say whether a caller may ask for customers by e-mail address, number and the like.
+
+    Whose key only opens campaigns must not find out who has which address.
+    """
+    held = request.scope.get(SCOPES_HELD)
+    return held is None or bool(held & {Scope.PROFILES_READ, Scope.ADMIN})
+
+
+class Gate:
+    """An ASGI application that asks for a key before one route.
+
+    Parameters
+    ----------
+    app : ASGI application
+    path : str
+        Template of the route.
+    access : Access or None
+    clock : callable
+        Returns the time, with a zone.
+    """
+
+    def __init__(
+        self, app: ASGIApp, path: str, access: Access | None, clock: Callable[[], datetime]
+    ) -> None:
+        self.app, self.path, self.access, self.clock = app, path, access, clock
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Answer one request, or refuse it."""
+        operation = name_operation(scope["method"], self.path)
+        status = 500
+
+        async def send_watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if _PENDING in scope:
+                    raise _unauthorized()  # no endpoint may forget to look for the key in a body
+            await send(message)
+
+        try:
+            await self._admit(scope, find_scope(operation))
+            await self.app(scope, receive, send_watched)
+        except Problem as problem:
+            status = problem.kind.status
+            raise
+        finally:
+            self._audit(scope, operation, status)
+
+    async def _admit(self, scope: Connection, needed: Scope | None) -> None:
+        if needed is None:
+            return
+        access = self.access
+        if access is None or not access.is_asked:
+            _check_local(scope)
+            return
+
+        async def admit(text: str | None) -> None:
+            caller = None if text is None else await access.identify(text, self.clock())
+            if caller is None:
+                raise _unauthorized()
+            scope[KEY_ID], scope[SCOPES_HELD] = caller.key_id, caller.scopes
+            _count(access, caller, scope)
+            _check_scope(caller, needed)
+
+        text = read_credential(scope["headers"])
+        if text is None and needed is Scope.INGEST:
+            scope[_PENDING] = admit
+            return
+        await admit(text)
+
+    def _audit(self, scope: Connection, operation: str, status: int) -> None:
+        action = REFUSED if status in (401, 403) else AUDITED.get(operation)
+        if self.access is None or action is None:
+            return
+        entry = Entry(
+            self.clock(), action, scope.get(KEY_ID), operation, status, scope.get(REQUEST_ID)
+        )
+        self.access.audit.write(entry)
+
+
+def _count(access: Access, caller: Caller, scope: Connection) -> None:
+    quota = access.count(caller)
+    if quota is None:
+        return
+    headers = quota.headers()
+    told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope.setdefault(HEADERS, []).extend(told)
+    if not quota.is_allowed:
+        raise Problem(
+            Kind.RATE_LIMITED,
+            f"This key may send {quota.limit} requests a minute; send the request again later.",
+            headers={"Retry-After": str(quota.retry_seconds)},
+        )
+
+
+def _check_scope(caller: Caller, needed: Scope) -> None:
+    if not caller.scopes & {needed, Scope.ADMIN}:
+        raise Problem(Kind.FORBIDDEN, f"Use a key with the scope '{needed}'.")
+
+
+def _check_local(scope: Connection) -> None:
+    """Refuse what reached a socket that others than this machine can reach."""
+    try:
+        host = ip_address((scope.get("server") or ("",))[0])
+    except ValueError:  # a socket of the file system, or none
+        return
+    if not (getattr(host, "ipv4_mapped", None) or host).is_loopback:
+        raise Problem(
+            Kind.FORBIDDEN,
+            "No keys have been made, so only this machine is answered: "
+            "make one with `almanac keys create`.",
+        )
+
+
+def _unauthorized() -> Problem:
+    return Problem(
+        Kind.UNAUTHORIZED,
+        "Send a key that lives as the user of HTTP Basic, with an empty password, or a key or "
+        "token as Bearer.",
+        headers=_ASK,
+    )
