@@ -24,7 +24,8 @@ from features.schema import schema_hash
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-POINTER = "current.json"
+POINTER, CHALLENGER_POINTER = "current.json", "challenger.json"
+"""Which folder of a kind answers, and which one is tried beside it."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def refuse_damage(name: str, what: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Pointer:
-    """Which version of a kind is published: the only mutable file below `published/`."""
+    """Which version of a kind is published: the champion, or the challenger beside it."""
 
     version: str
     directory: str
@@ -163,15 +164,15 @@ class Pointer:
     run_id: str
 
 
-def write_pointer(published: Path, kind: str, pointer: Pointer) -> None:
+def write_pointer(published: Path, kind: str, pointer: Pointer, name: str = POINTER) -> None:
     """Make `pointer` the published version of `kind`, by one atomic rename."""
-    target = published / kind / POINTER
-    partial = target.with_name(f".{POINTER}.{os.getpid()}.partial")
+    target = published / kind / name
+    partial = target.with_name(f".{name}.{os.getpid()}.partial")
     partial.write_text(json.dumps(asdict(pointer), indent=2, sort_keys=True), encoding="utf-8")
     partial.replace(target)
 
 
-def read_pointer(published: Path, kind: str) -> Pointer:
+def read_pointer(published: Path, kind: str, name: str = POINTER) -> Pointer:
     """Return the published version of `kind`.
 
     Raises
@@ -181,7 +182,7 @@ def read_pointer(published: Path, kind: str) -> Pointer:
     ArtifactError
         If the pointer is damaged.
     """
-    path = published / kind / POINTER
+    path = published / kind / name
     try:
         return Pointer(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -193,9 +194,12 @@ def read_pointer(published: Path, kind: str) -> Pointer:
         raise ArtifactError(f"{path}: damaged: {error}; promote again") from None
 
 
-def load_published(published: Path, kind: str) -> tuple[Pointer, Artifact]:
-    """Load the published champion of `kind`, refusing bytes that are not those published."""
-    pointer = read_pointer(published, kind)
+def load_published(published: Path, kind: str, name: str = POINTER) -> tuple[Pointer, Artifact]:
+    """Load the published champion of `kind`, refusing bytes that are not those published.
+
+    With `name` of the other pointer it is the challenger.
+    """
+    pointer = read_pointer(published, kind, name)
     artifact = load_artifact(published / kind / pointer.directory, kind)
     if artifact.digest != pointer.digest:
         raise ArtifactError(
