@@ -73,8 +73,11 @@ class Exclusion(msgspec.Struct, frozen=True, gc=False):
     words: str
 
 
-class CustomerSendTimes(msgspec.Struct, frozen=True):
-    """The slots of one customer, the likeliest first."""
+class CustomerSendTimes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The slots of one customer, the likeliest first.
+
+    `model_version` is stated where it is not the champion's.
+    """
 
     customer_id: str
     is_known: bool
@@ -88,6 +91,7 @@ class CustomerSendTimes(msgspec.Struct, frozen=True):
     exclusions: list[Exclusion]
     reasons: list[str] | None
     probabilities: list[float] | None
+    model_version: str | None = None
 
 
 @dataclass(frozen=True)
