@@ -32,6 +32,7 @@ SECTIONS = (
     "insight",
     "tracking",
     "serving",
+    "challenger",
 )
 
 Section = TypeVar("Section", bound="Settings")

@@ -19,6 +19,7 @@ from serving.metrics import Metrics
 from serving.openapi import build_openapi
 from serving.predictor import Predictor
 from serving.responses import respond
+from serving.rollout.status import RolloutStatus
 from serving.scenario_endpoint import ScenarioEndpoint
 from serving.send_time_endpoint import Clock, SendTimeEndpoint
 from serving.settings import ServingSettings
@@ -46,7 +47,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = utc_now) -> ASGIApp:
+def build_api(
+    predictor: Predictor,
+    settings: ServingSettings,
+    clock: Clock = utc_now,
+    *,
+    metrics: Metrics | None = None,
+    rollout: RolloutStatus | None = None,
+) -> ASGIApp:
     """Return the ASGI application that answers every address of the service.
 
     Parameters
@@ -57,13 +65,17 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
         Limits.
     clock : callable
         Returns the time, with a zone.
+    metrics : Metrics, optional
+        What is counted, where others count into it too.
+    rollout : RolloutStatus, optional
+        Tells of the challenger and the registry.
     """
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     send_times = SendTimeEndpoint(predictor, settings, metrics, clock)
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
-    about = AboutEndpoints(predictor, metrics)
+    about = AboutEndpoints(predictor, metrics, rollout)
     routes = [
         Route("/v1/send-times", send_times.send_times, methods=["POST"]),
         Route("/v1/forecasts", forecasts.forecasts, methods=["GET"]),
@@ -91,8 +103,10 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
 class AboutEndpoints:
     """What the service says about itself."""
 
-    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
-        self.predictor, self.metrics = predictor, metrics
+    def __init__(
+        self, predictor: Predictor, metrics: Metrics, rollout: RolloutStatus | None
+    ) -> None:
+        self.predictor, self.metrics, self.rollout = predictor, metrics, rollout
         self._version = version("almanac")
         self._openapi = msgspec.json.encode(build_openapi(self._version))
 
@@ -103,7 +117,9 @@ class AboutEndpoints:
     async def readyz(self, request: Request) -> Response:  # noqa: ARG002
         """Say what is loaded, and why the rest is not."""
         champions = self.predictor.champions
-        content = {"is_ready": champions.is_ready, "models": champions.states}
+        content: dict[str, object] = {"is_ready": champions.is_ready, "models": champions.states}
+        if self.rollout is not None:
+            content |= self.rollout.tell()
         return respond(msgspec.json.encode(content), status=200 if champions.is_ready else 503)
 
     async def metrics_text(self, request: Request) -> Response:  # noqa: ARG002

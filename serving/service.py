@@ -21,12 +21,17 @@ from bentoml._internal.utils.analytics import usage_stats
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.project import load_project
-from serving.api import build_api
+from serving.api import build_api, utc_now
 from serving.customers.customers import Customers, open_customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.settings import is_store_used
 from serving.logs import FIELDS, LOGGER, configure_logs
+from serving.metrics import Metrics
 from serving.predictor import Predictor
+from serving.rollout.settings import SECTION, ChallengerSettings
+from serving.rollout.status import RolloutStatus
+from serving.rollout.trials import Trials
+from serving.rollout.watch import Watcher
 from serving.settings import ServingSettings
 
 PROJECT_VARIABLE = "ALMANAC_PROJECT"
@@ -42,6 +47,7 @@ configure_logs()
 log = logging.getLogger(LOGGER)
 project = load_project(Path(os.environ.get(PROJECT_VARIABLE, "almanac.toml")))
 settings = project.section("serving", ServingSettings)
+challenger = project.section(SECTION, ChallengerSettings)
 
 
 class Front:
@@ -69,23 +75,33 @@ class Service:
     """Send times and forecasts from the published champions."""
 
     def __init__(self) -> None:
+        # Code stays: no search for cycles goes through it in a request. Models are not among it, as
+        # one that is frozen could not be freed whole; they are arrays, and hold little to search.
+        gc.collect()
+        gc.freeze()
         predictor = Predictor.load(project.workspace.published, settings.required)
         for state in predictor.champions.states:
             level = logging.INFO if state.is_well else logging.WARNING
             fields = {"kind": state.kind, "state": state.state, "version": state.model_version}
             log.log(level, "model", extra={FIELDS: {**fields, "reason": state.reason}})
         predictor.customers = _open_customers(predictor)
-        self.customers = predictor.customers
-        Front.api = build_api(predictor, settings)
-        # Models and profiles stay: no search for cycles goes through them in a request.
-        gc.collect()
-        gc.freeze()
+        self.predictor, metrics = predictor, Metrics()
+        published = project.workspace.published
+        rollout = RolloutStatus(
+            predictor, challenger, published, settings.follow_registry_seconds, utc_now
+        )
+        Front.api = build_api(predictor, settings, metrics=metrics, rollout=rollout)
+        self.trials = Trials(project, challenger, predictor, metrics)
+        self.watcher = Watcher(predictor, project, settings.required, self.trials, metrics)
+        self.watcher.look()
+        self.watcher.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def say_goodbye(self) -> None:
         """Store what was taken in, and leave a line in the log when that is done."""
-        if self.customers is not None:
-            self.customers.close()
+        self.watcher.stop()
+        if self.predictor.customers is not None:
+            self.predictor.customers.close()
         log.info("stopped")
 
 

@@ -32,3 +32,5 @@ class ServingSettings(Settings):
     is_request_logged: bool = True
     required: tuple[Literal["promotion", "demand"], ...] = ()
     """Kinds that must be loaded for `/readyz` to say yes; empty means those that are published."""
+    follow_registry_seconds: float = Field(default=0.0, ge=0.0, le=86_400.0)
+    """How often the MLflow registry is asked whether another version is champion; 0 = never."""
