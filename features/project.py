@@ -34,6 +34,7 @@ SECTIONS = (
     "tracking",
     "serving",
     "access",
+    "challenger",
 )
 
 Section = TypeVar("Section", bound="Settings")

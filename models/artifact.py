@@ -24,7 +24,8 @@ from features.schema import schema_hash
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-POINTER = "current.json"
+POINTER, CHALLENGER_POINTER = "current.json", "challenger.json"
+"""Which folder of a kind answers, and which one is tried beside it."""
 LARGE_BYTES = 64 * 2**20
 """Above this, a file that a caller can do without in memory is left on disk."""
 
@@ -189,7 +190,7 @@ def refuse_damage(name: str, what: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Pointer:
-    """Which version of a kind is published: the only mutable file below `published/`."""
+    """Which version of a kind is published: the champion, or the challenger beside it."""
 
     version: str
     directory: str
@@ -197,15 +198,15 @@ class Pointer:
     run_id: str
 
 
-def write_pointer(published: Path, kind: str, pointer: Pointer) -> None:
+def write_pointer(published: Path, kind: str, pointer: Pointer, name: str = POINTER) -> None:
     """Make `pointer` the published version of `kind`, by one atomic rename."""
-    target = published / kind / POINTER
-    partial = target.with_name(f".{POINTER}.{os.getpid()}.partial")
+    target = published / kind / name
+    partial = target.with_name(f".{name}.{os.getpid()}.partial")
     partial.write_text(json.dumps(asdict(pointer), indent=2, sort_keys=True), encoding="utf-8")
     partial.replace(target)
 
 
-def read_pointer(published: Path, kind: str) -> Pointer:
+def read_pointer(published: Path, kind: str, name: str = POINTER) -> Pointer:
     """Return the published version of `kind`.
 
     Raises
@@ -215,7 +216,7 @@ def read_pointer(published: Path, kind: str) -> Pointer:
     ArtifactError
         If the pointer is damaged.
     """
-    path = published / kind / POINTER
+    path = published / kind / name
     try:
         return Pointer(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -228,7 +229,7 @@ def read_pointer(published: Path, kind: str) -> Pointer:
 
 
 def load_published(
-    published: Path, kind: str, *, on_disk: Collection[str] = ()
+    published: Path, kind: str, name: str = POINTER, *, on_disk: Collection[str] = ()
 ) -> tuple[Pointer, Artifact]:
     """Load the published champion of `kind`, refusing bytes that are not those published.
 
@@ -236,10 +237,12 @@ def load_published(
     ----------
     published : Path
     kind : str
+    name : str
+        Of the pointer; that of the other one loads the challenger.
     on_disk : collection of str
         As for `load_artifact`.
     """
-    pointer = read_pointer(published, kind)
+    pointer = read_pointer(published, kind, name)
     artifact = load_artifact(published / kind / pointer.directory, kind, on_disk=on_disk)
     if artifact.digest != pointer.digest:
         raise ArtifactError(

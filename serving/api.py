@@ -24,6 +24,7 @@ from serving.metrics import Metrics
 from serving.openapi import build_openapi
 from serving.predictor import Predictor
 from serving.responses import respond
+from serving.rollout.status import RolloutStatus
 from serving.scenario_endpoint import ScenarioEndpoint
 from serving.send_time_endpoint import Clock, SendTimeEndpoint
 from serving.settings import ServingSettings
@@ -60,6 +61,8 @@ def build_api(
     drain: Drain | None = None,
     decisions: DecisionLog | None = None,
     access: Access | None = None,
+    metrics: Metrics | None = None,
+    rollout: RolloutStatus | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that answers every address of the service.
 
@@ -77,15 +80,19 @@ def build_api(
         Keeps what is answered, and takes what came of it; without it answers have no ids.
     access : Access, optional
         Who may ask what; without it everybody on this machine may ask all.
+    metrics : Metrics, optional
+        What is counted, where others count into it too.
+    rollout : RolloutStatus, optional
+        Tells of the challenger and the registry.
     """
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     if decisions is not None:
         decisions.count = metrics.count_decisions
     send_times = SendTimeEndpoint(predictor, settings, metrics, clock, decisions)
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
-    about = AboutEndpoints(predictor, metrics, drain)
+    about = AboutEndpoints(predictor, metrics, drain, rollout)
     routes = [
         Route("/v1/send-times", send_times.send_times, methods=["POST"]),
         Route("/v1/forecasts", forecasts.forecasts, methods=["GET"]),
@@ -95,7 +102,7 @@ def build_api(
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
         Route("/v1/outcomes", OutcomesEndpoint(decisions, settings, clock).take, methods=["POST"]),
-        *make_customer_routes(predictor.customers, metrics, clock),
+        *make_customer_routes(predictor.customers, predictor.use_customers, metrics, clock),
         Route("/livez", about.livez, methods=["GET"]),
         Route("/readyz", about.readyz, methods=["GET"]),
         Route("/metrics", about.metrics_text, methods=["GET"]),
@@ -115,8 +122,15 @@ def build_api(
 class AboutEndpoints:
     """What the service says about itself."""
 
-    def __init__(self, predictor: Predictor, metrics: Metrics, drain: Drain | None) -> None:
-        self.predictor, self.metrics, self.drain = predictor, metrics, drain
+    def __init__(
+        self,
+        predictor: Predictor,
+        metrics: Metrics,
+        drain: Drain | None,
+        rollout: RolloutStatus | None,
+    ) -> None:
+        self.predictor, self.metrics = predictor, metrics
+        self.drain, self.rollout = drain, rollout
         self._version = version("almanac")
         self._openapi = msgspec.json.encode(build_openapi(self._version))
 
@@ -129,11 +143,13 @@ class AboutEndpoints:
         champions = self.predictor.champions
         is_draining = self.drain is not None and self.drain.is_under_way
         is_ready = champions.is_ready and not is_draining
-        content = {
+        content: dict[str, object] = {
             "is_ready": is_ready,
             "is_draining": is_draining,
             "models": champions.states,
         }
+        if self.rollout is not None:
+            content |= self.rollout.tell()
         return respond(msgspec.json.encode(content), status=200 if is_ready else 503)
 
     async def metrics_text(self, request: Request) -> Response:  # noqa: ARG002

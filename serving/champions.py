@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from features.customer.declare import FeatureSet
 from features.errors import AlmanacError, ArtifactError, NotTrained
-from models.artifact import Artifact, load_published
+from models.artifact import CHALLENGER_POINTER, POINTER, Artifact, load_published, read_pointer
 from models.demand.forecast_series import FORECASTS_FILE, read_series
 from models.demand.forecast_store import open_stored
 from models.demand.scenario_files import Scenarios
+from models.golden.demand import check_demand_golden
+from models.golden.promotion import PromotionParts, check_promotion_golden
 from models.value.model import MODEL_FILE as VALUE_FILE
 from models.value.model import ValueModel
 from models.value.storage import load_value
 from serving.batch import load_predictor
-from serving.forecasts import ForecastTable
+from serving.forecasts import ForecastQuery, ForecastTable
 from serving.planning import Planning
 from serving.profiles import ABOUT_FILE, read_features
 from serving.reasons import REASONS_FILE
@@ -45,6 +49,10 @@ class ModelState:
     is_required: bool
     model_version: str | None = None
     reason: str | None = None
+    proof: Literal["proven", "unproven"] | None = None
+    """Whether golden rows were asked again, or the model was published without any."""
+    refused_version: str | None = None
+    """What is pointed at and could not be loaded; `model_version` serves, where there is one."""
 
     @property
     def is_well(self) -> bool:
@@ -82,12 +90,32 @@ class Champions:
     live: LiveParts | None = None
     """Of the promotion champion: what live profiles are read and valued with."""
 
+    def state(self, kind: Kind) -> ModelState:
+        """Return the state of a kind."""
+        return next(state for state in self.states if state.kind == kind)
+
+    def with_state(self, state: ModelState) -> Champions:
+        """Return these with another state of its kind."""
+        states = tuple(state if state.kind == old.kind else old for old in self.states)
+        return replace(self, states=states)
+
     @property
     def is_ready(self) -> bool:
         """Whether at least one kind answers, and none that should is missing."""
         return all(state.is_well for state in self.states) and any(
             state.state == "loaded" for state in self.states
         )
+
+
+Timing = tuple[SendTimePredictor, LiveParts]
+"""A send-time model, and what live profiles are read and valued with beside it."""
+Selling = tuple[ForecastTable, Planning, Scenarios | None]
+"""Forecasts, stock advice and sample paths, and rows for scenarios."""
+NOTHING = Champions(
+    None,
+    None,
+    (ModelState("promotion", "not-published", False), ModelState("demand", "not-published", False)),
+)
 
 
 def load_champions(published: Path, required: Sequence[str] = ()) -> Champions:
@@ -100,55 +128,138 @@ def load_champions(published: Path, required: Sequence[str] = ()) -> Champions:
     required : sequence of str
         Kinds without which the service is not ready.
     """
-    timing, promotion_state = _load(published, "promotion", _read_promotion, required)
-    both, demand_state = _load(published, "demand", _read_demand, required)
-    demand = planning = scenarios = None
-    if both is not None:
-        demand = Champion(both.version, both.digest, both.model[0])
-        planning = Champion(both.version, both.digest, both.model[1])
-        scenarios = Champion(both.version, both.digest, both.model[2])
-    promotion = live = None
-    if timing is not None:
-        promotion = Champion(timing.version, timing.digest, timing.model[0])
-        live = timing.model[1]
-    states = (promotion_state, demand_state)
-    return Champions(promotion, demand, states, planning, scenarios, live)
+    champions = reload_champion(NOTHING, published, "promotion", required)
+    return reload_champion(champions, published, "demand", required)
+
+
+def reload_champion(
+    before: Champions, published: Path, kind: Kind, required: Sequence[str] = ()
+) -> Champions:
+    """Load what is pointed at now; what cannot be loaded leaves the last good one serving.
+
+    Parameters
+    ----------
+    before : Champions
+        What serves.
+    published : Path
+    kind : str
+        'demand' or 'promotion'.
+    required : sequence of str
+        As for `load_champions`.
+
+    Returns
+    -------
+    Champions
+        `before` with another model of this kind, or with another state of it.
+    """
+    held = before.promotion if kind == "promotion" else before.demand
+    old = before.state(kind)
+    if held is not None and _points_at(published, kind, held):
+        return before.with_state(replace(old, reason=None, refused_version=None))
+    if kind == "promotion":
+        timing, state = _load(published, kind, _read_promotion, required)
+        loaded = before if timing is None else _with_promotion(before, timing)
+    else:
+        selling, state = _load(published, kind, _read_demand, required)
+        loaded = before if selling is None else _with_demand(before, selling)
+    if loaded is before and held is not None:
+        reason = state.reason if state.state == "refused" else "it is published no longer"
+        state = replace(old, reason=reason, refused_version=state.refused_version)
+    return loaded.with_state(state)
+
+
+def load_challenger(published: Path) -> tuple[Champion[Timing] | None, ModelState]:
+    """Load the send-time model that is tried beside the champion."""
+    return _load(published, "promotion", _read_promotion, (), CHALLENGER_POINTER)
+
+
+def _points_at(published: Path, kind: Kind, held: Champion[Any]) -> bool:
+    """Say whether the pointer names the very model that is held."""
+    try:
+        pointer = read_pointer(published, kind)
+    except AlmanacError:
+        return False
+    return (pointer.version, pointer.digest) == (held.version, held.digest)
+
+
+def _with_promotion(before: Champions, timing: Champion[Timing]) -> Champions:
+    model, live = timing.model
+    return replace(before, promotion=Champion(timing.version, timing.digest, model), live=live)
+
+
+def _with_demand(before: Champions, selling: Champion[Selling]) -> Champions:
+    version, digest, (table, planning, scenarios) = selling.version, selling.digest, selling.model
+    return replace(
+        before,
+        demand=Champion(version, digest, table),
+        planning=Champion(version, digest, planning),
+        scenarios=Champion(version, digest, scenarios),
+    )
 
 
 def _load(
     published: Path,
     kind: Kind,
-    read: Callable[[Artifact], Model],
+    read: Callable[[Artifact], tuple[Model, bool]],
     required: Sequence[str],
+    name: str = POINTER,
 ) -> tuple[Champion[Model] | None, ModelState]:
     is_required = kind in required
     try:
-        pointer, artifact = load_published(published, kind, on_disk=(FORECASTS_FILE,))
-        model = read(artifact)
+        pointer, artifact = load_published(published, kind, name, on_disk=(FORECASTS_FILE,))
+        model, is_proven = read(artifact)
     except NotTrained:
-        reason = f"nothing is published; run `almanac promote {kind}`"
+        way = "promote" if name == POINTER else "challenge"
+        reason = f"nothing is published; run `almanac {way} {kind}`"
         return None, ModelState(kind, "not-published", is_required, reason=reason)
-    except AlmanacError as error:
-        return None, ModelState(kind, "refused", is_required, reason=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, what serves goes on
+        reason = str(error) if isinstance(error, AlmanacError) else f"cannot be read: {error!r}"
+        refused = _read_version(published, kind, name)
+        return None, ModelState(
+            kind, "refused", is_required, reason=reason, refused_version=refused
+        )
     champion = Champion(pointer.version, pointer.digest, model)
-    return champion, ModelState(kind, "loaded", is_required, model_version=pointer.version)
+    proof: Literal["proven", "unproven"] = "proven" if is_proven else "unproven"
+    state = ModelState(kind, "loaded", is_required, model_version=pointer.version, proof=proof)
+    return champion, state
 
 
-def _read_promotion(artifact: Artifact) -> tuple[SendTimePredictor, LiveParts]:
+def _read_version(published: Path, kind: Kind, name: str) -> str | None:
+    try:
+        return read_pointer(published, kind, name).version
+    except AlmanacError:
+        return None
+
+
+def _read_promotion(artifact: Artifact) -> tuple[Timing, bool]:
     files = artifact.files
     predictor = load_predictor(files)
     value = load_value(files) if VALUE_FILE in files else None
-    return predictor, LiveParts(read_features(files[ABOUT_FILE]), value)
+    memory = predictor.scorer.memory
+    parts = PromotionParts(predictor.model, None if memory is None else memory.model, value)
+    is_proven = check_promotion_golden(files, parts)
+    return (predictor, LiveParts(read_features(files[ABOUT_FILE]), value)), is_proven
 
 
-def _read_demand(artifact: Artifact) -> tuple[ForecastTable, Planning, Scenarios | None]:
+def _read_demand(artifact: Artifact) -> tuple[Selling, bool]:
     files = artifact.files
     if FORECASTS_FILE in artifact.large:
         series = open_stored(artifact.large[FORECASTS_FILE])
     else:
         series = read_series(_file(artifact, FORECASTS_FILE))
     table = ForecastTable(series, files.get(REASONS_FILE))
-    return table, Planning(files), Scenarios.from_files(files)
+    is_proven = check_demand_golden(files, partial(_look_up, table))
+    return (table, Planning(files), Scenarios.from_files(files)), is_proven
+
+
+def _look_up(
+    table: ForecastTable, keys: Mapping[str, Any], quantiles: tuple[float, ...]
+) -> list[float]:
+    """Return one forecast's mean and quantiles, as a request would find them."""
+    day = date.fromisoformat(keys["date"])
+    query = ForecastQuery(keys["region_id"], keys["product_id"], keys["level"], day, day)
+    (found,) = table.find(query, quantiles, limit=1).forecasts
+    return [found.mean, *(found.quantiles[f"{quantile:g}"] for quantile in quantiles)]
 
 
 def _file(artifact: Artifact, name: str) -> bytes:

@@ -188,6 +188,8 @@ class CustomerSendTimes(Message):
     explored: bool = False
     """True where the first slot was drawn evenly over the permitted ones, to learn from it; absent
     elsewhere."""
+    model_version: str | None = None
+    """Of the challenger that answered in the champion's place; only where one did."""
 
 
 class SendTimes(Message):
@@ -318,9 +320,34 @@ class ModelStatus(Message):
 
     kind: Literal["promotion", "demand"]
     state: Literal["loaded", "not-published", "refused"]
+    """`loaded` whenever a version answers, though a newer one may have been refused."""
     is_required: bool
     model_version: str | None
+    """Of what answers."""
     reason: str | None
+    """Why nothing answers, or why `refused_version` does not."""
+    proof: Literal["proven", "unproven"] | None = None
+    """Whether it answered its golden rows as when it was trained, or was published without any."""
+    refused_version: str | None = None
+    """Published, and not taken over; what answered before goes on."""
+
+
+class ChallengerStatus(Message):
+    """Whether a challenger is tried beside the champion, as `[challenger]` says."""
+
+    mode: Literal["off", "shadow", "canary"]
+    state: Literal["off", "loaded", "not-published", "refused"]
+    model_version: str | None = None
+    reason: str | None = None
+
+
+class RegistryStatus(Message):
+    """Whether the registry of models answers whoever follows it; never a reason not to be ready."""
+
+    state: Literal["off", "ok", "unreachable"]
+    since: Moment | None = None
+    """When it became so."""
+    reason: str | None = None
 
 
 class Readiness(Message):
@@ -330,6 +357,8 @@ class Readiness(Message):
     is_draining: bool = False
     """True when it is about to end: send requests elsewhere."""
     models: list[ModelStatus]
+    challenger: ChallengerStatus | None = None
+    registry: RegistryStatus | None = None
 
 
 class Liveness(Message):

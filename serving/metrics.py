@@ -78,6 +78,19 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
 
+        self._reloads = Counter(
+            "almanac_model_reloads",
+            "Published models that were looked at while serving, by what became of them.",
+            ("kind", "outcome"),
+            registry=self._registry,
+        )
+        self._challenger = Counter(
+            "almanac_challenger_customers",
+            "Customers of the challenger's share, by what it did of them.",
+            ("outcome",),
+            registry=self._registry,
+        )
+
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answer."""
         known = method if method in METHODS else OTHER
@@ -109,6 +122,14 @@ class Metrics:
     def state_model(self, kind: str, version: str, *, is_loaded: bool) -> None:
         """Say which version of a kind answers."""
         self._models.labels(kind, version).set(float(is_loaded))
+
+    def count_reload(self, kind: str, outcome: str) -> None:
+        """Count a model that was taken over or refused."""
+        self._reloads.labels(kind, outcome).inc()
+
+    def count_challenger(self, outcome: str, n_customers: int) -> None:
+        """Count customers that a challenger answered, scored, was not asked of, or failed at."""
+        self._challenger.labels(outcome).inc(n_customers)
 
     def text(self) -> bytes:
         """Return all of it, of all workers, as Prometheus text."""

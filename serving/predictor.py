@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,12 +13,15 @@ import msgspec
 from features.errors import NotTrained
 from models.demand.scenario_files import Scenarios
 from serving.champions import Champion, Champions, load_champions
-from serving.customers.answers import LiveAnswer, LiveAnswers
+from serving.customers.answers import LiveAnswers
 from serving.customers.customers import Customers
 from serving.customers.database import StoreUnavailable
 from serving.forecasts import ForecastTable
 from serving.planning import Planning
-from serving.send_times import CustomerSendTimes, SendTimePredictor, SendTimeQuery
+from serving.rollout.answering import answer_query
+from serving.rollout.held import Held, Holder
+from serving.rollout.trial import Thread
+from serving.send_times import CustomerSendTimes, SendTimeQuery
 
 
 class SendTimes(msgspec.Struct, frozen=True):
@@ -32,12 +37,45 @@ class SendTimes(msgspec.Struct, frozen=True):
 class Predictor:
     """Answers with the champions it holds.
 
-    `champions` is replaced as a whole: a request reads it once, so all of its answer comes from
-    one version.
+    What is held is replaced as a whole: a request takes it once, so all of its answer comes from
+    one version, and what it took stays open until it is done.
     """
 
     def __init__(self, champions: Champions, customers: Customers | None = None) -> None:
-        self.champions, self.customers = champions, customers
+        self.holder = Holder(Held(champions, customers))
+        self.use = self.holder.use
+
+    @property
+    def champions(self) -> Champions:
+        """The champions that answer now."""
+        return self.holder.held.champions
+
+    @champions.setter
+    def champions(self, champions: Champions) -> None:
+        self.holder.swap(replace(self.holder.held, champions=champions, users=0))
+
+    @property
+    def customers(self) -> Customers | None:
+        """The live customers, read with the champions of now."""
+        return self.holder.held.customers
+
+    @customers.setter
+    def customers(self, customers: Customers | None) -> None:
+        self.holder.swap(replace(self.holder.held, customers=customers, users=0))
+
+    @contextmanager
+    def use_customers(self) -> Iterator[Customers]:
+        """Return the live customers; within the block their readers stay open.
+
+        Raises
+        ------
+        StoreUnavailable
+            If there is no store.
+        """
+        with self.use() as held:
+            if held.customers is None:
+                raise StoreUnavailable("the store of customers is not open; the log says why")
+            yield held.customers
 
     @classmethod
     def load(cls, published: Path, required: Sequence[str] = ()) -> Predictor:
@@ -63,14 +101,15 @@ class Predictor:
         NotTrained
             If no send-time model is loaded.
         """
-        champion = self.champions.promotion
-        if champion is None:
-            raise NotTrained("no send-time model is loaded; /readyz says why")
-        live = self._choose_live(in_thread=in_thread) if now is not None else None
-        if live is None or now is None:
-            answered = LiveAnswer(champion.model.answer(query), is_degraded=False)
-        else:
-            answered = _answer_live(champion.model, live, query, now)
+        with self.use() as held:
+            champion = held.champions.promotion
+            if champion is None:
+                raise NotTrained("no send-time model is loaded; /readyz says why")
+            live = _choose_live(held.customers, in_thread=in_thread)
+            answered = answer_query(champion.model, live, query, now)
+            if held.trial is not None:
+                thread: Thread = "batch" if in_thread else "inline"
+                answered = held.trial.join(query, now, answered, thread)
         return SendTimes(
             model_version=champion.version,
             profiles_as_of=champion.model.profiles.as_of,
@@ -78,12 +117,6 @@ class Predictor:
             degraded=answered.is_degraded,
             customers=answered.customers,
         )
-
-    def _choose_live(self, *, in_thread: bool) -> LiveAnswers | None:
-        customers = self.customers
-        if customers is None:
-            return None
-        return customers.batch_answers if in_thread else customers.inline_answers
 
     @property
     def demand(self) -> Champion[ForecastTable]:
@@ -128,12 +161,7 @@ class Predictor:
         return champion
 
 
-def _answer_live(
-    model: SendTimePredictor, live: LiveAnswers, query: SendTimeQuery, now: datetime
-) -> LiveAnswer:
-    """Answer from live profiles; as anybody would be where the store does not tell who agreed."""
-    try:
-        return live.answer(query, now)
-    except StoreUnavailable:
-        nobody = model.over_nobody(model.profiles.default)
-        return LiveAnswer(nobody.answer(query), is_degraded=True)
+def _choose_live(customers: Customers | None, *, in_thread: bool) -> LiveAnswers | None:
+    if customers is None:
+        return None
+    return customers.batch_answers if in_thread else customers.inline_answers

@@ -76,8 +76,11 @@ class Exclusion(msgspec.Struct, frozen=True, gc=False):
     words: str
 
 
-class CustomerSendTimes(msgspec.Struct, frozen=True):
-    """The slots of one customer, the likeliest first."""
+class CustomerSendTimes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The slots of one customer, the likeliest first.
+
+    `model_version` is stated where it is not the champion's.
+    """
 
     customer_id: str
     is_known: bool
@@ -93,6 +96,7 @@ class CustomerSendTimes(msgspec.Struct, frozen=True):
     probabilities: list[float] | None
     decision_id: str | msgspec.UnsetType = msgspec.UNSET
     explored: bool | msgspec.UnsetType = msgspec.UNSET
+    model_version: str | None = None
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.project import load_project
 from serving.access.callers import open_access
-from serving.api import build_api
+from serving.api import build_api, utc_now
 from serving.customers.customers import Customers, open_customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.settings import is_store_used
 from serving.drain import Drain, place_mark
 from serving.launch import check_exposure, make_ssl
 from serving.logs import FIELDS, LOGGER, configure_logs
+from serving.metrics import Metrics
 from serving.predictor import Predictor
+from serving.rollout.settings import SECTION, ChallengerSettings
+from serving.rollout.status import RolloutStatus
+from serving.rollout.trials import Trials
+from serving.rollout.watch import Watcher
 from serving.settings import read_settings
 
 PROJECT_VARIABLE = "ALMANAC_PROJECT"
@@ -46,6 +51,7 @@ log = logging.getLogger(LOGGER)
 project = load_project(Path(os.environ.get(PROJECT_VARIABLE, "almanac.toml")))
 settings = read_settings(project)
 check_exposure(project, settings)
+challenger = project.section(SECTION, ChallengerSettings)
 
 
 class Front:
@@ -73,24 +79,40 @@ class Service:
     """Send times and forecasts from the published champions."""
 
     def __init__(self) -> None:
+        # Code stays: no search for cycles goes through it in a request. Models are not among it, as
+        # one that is frozen could not be freed whole; they are arrays, and hold little to search.
+        gc.collect()
+        gc.freeze()
         predictor = Predictor.load(project.workspace.published, settings.required)
         for state in predictor.champions.states:
             level = logging.INFO if state.is_well else logging.WARNING
             fields = {"kind": state.kind, "state": state.state, "version": state.model_version}
             log.log(level, "model", extra={FIELDS: {**fields, "reason": state.reason}})
         predictor.customers = _open_customers(predictor)
-        self.customers = predictor.customers
-        drain = Drain(place_mark(project, settings))
-        Front.api = build_api(predictor, settings, access=open_access(project), drain=drain)
-        # Models and profiles stay: no search for cycles goes through them in a request.
-        gc.collect()
-        gc.freeze()
+        self.predictor, metrics = predictor, Metrics()
+        published = project.workspace.published
+        rollout = RolloutStatus(
+            predictor, challenger, published, settings.follow_registry_seconds, utc_now
+        )
+        Front.api = build_api(
+            predictor,
+            settings,
+            drain=Drain(place_mark(project, settings)),
+            access=open_access(project),
+            metrics=metrics,
+            rollout=rollout,
+        )
+        self.trials = Trials(project, challenger, predictor, metrics)
+        self.watcher = Watcher(predictor, project, settings.required, self.trials, metrics)
+        self.watcher.look()
+        self.watcher.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def say_goodbye(self) -> None:
         """Store what was taken in, and leave a line in the log when that is done."""
-        if self.customers is not None:
-            self.customers.close()
+        self.watcher.stop()
+        if self.predictor.customers is not None:
+            self.predictor.customers.close()
         log.info("stopped")
 
 

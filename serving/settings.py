@@ -47,6 +47,8 @@ class ServingSettings(Settings):
     """Kinds that must be loaded for `/readyz` to say yes; empty means those that are published."""
     tls: TlsSettings | None = None
     """With it the service speaks https only."""
+    follow_registry_seconds: float = Field(default=0.0, ge=0.0, le=86_400.0)
+    """How often the MLflow registry is asked whether another version is champion; 0 = never."""
 
 
 def read_settings(project: Project) -> ServingSettings:

@@ -23,6 +23,7 @@ from features.errors import InvalidRequest
 from features.progress import Silent
 from features.project import Project, load_project
 from models.artifact import load_artifact, load_published, read_pointer, write_artifact
+from models.golden.check import check_golden
 from models.response.response import EBResponse
 from serving.champions import load_champions
 from serving.send_times import SendTimeQuery, default_window
@@ -272,6 +273,12 @@ def test_the_manifest_tells_how_many_when_and_from_which(project):
     changed = {name for name in before.files if before.files[name] != after.files[name]}
     assert changed == PEOPLE_FILES
     assert after.configuration == before.configuration
+
+
+def test_the_smaller_model_still_answers_its_golden_rows(project):
+    erase(project)
+    _, artifact = load_published(project.workspace.published, "promotion")
+    assert check_golden("promotion", artifact.files)
 
 
 def test_a_second_erasure_adds_to_the_first(project):

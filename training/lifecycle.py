@@ -18,6 +18,7 @@ from features.errors import ArtifactError, GateRefused, NotTrained
 from features.progress import Progress
 from features.project import Project
 from models.artifact import load_artifact, load_published, write_artifact
+from models.golden.check import add_golden
 from training.gates import Verdict
 from training.publish import publish_bundle
 from training.tracking import (
@@ -116,7 +117,7 @@ def train(
         digest = write_artifact(
             bundle,
             recipe.kind,
-            trained.files,
+            add_golden(recipe.kind, trained.files),
             configuration,
             code_version=package_version("almanac"),
         )

@@ -28,6 +28,7 @@ OPEN = None
 
 SCOPES: Mapping[str, Scope | None] = {
     "POST /v1/send-times": Scope.CAMPAIGNS,
+    "POST /v1/outcomes": Scope.CAMPAIGNS,
     "GET /v1/forecasts": Scope.MERCHANDISING,
     "POST /v1/forecasts/what-if": Scope.MERCHANDISING,
     "GET /v1/forecasts/levels": Scope.MERCHANDISING,

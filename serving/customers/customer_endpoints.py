@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -14,17 +15,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.bodies import JSON, choose_media_type
+from serving.customers.customers import Customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.erase import Erased
 from serving.customers.export import export_rows
-from serving.customers.live import LiveProfiles, Row
+from serving.customers.live import Row
 from serving.customers.person import to_microseconds_of
 from serving.customers.store import CustomerStore, UnknownCustomer
-from serving.customers.view import CustomerView
 from serving.customers.writer import QueueFull, Writer
 from serving.problems import Kind, Problem
 from serving.responses import check_no_query, respond
 
+Use = Callable[[], AbstractContextManager[Customers]]
 _NOBODY = "Name somebody who is known, as kind:value, such as email:ann@example.com."
 
 
@@ -33,9 +35,8 @@ class CustomerEndpoints:
 
     Parameters
     ----------
-    view : CustomerView
-    live : LiveProfiles
-        Read by one thread at a time.
+    use : callable
+        Returns the live customers within a block, which goes on with the same models until its end.
     writer : Writer
     clock : callable
         Returns the time, with a zone.
@@ -43,13 +44,11 @@ class CustomerEndpoints:
 
     def __init__(
         self,
-        view: CustomerView,
-        live: LiveProfiles,
+        use: Use,
         writer: Writer,
         clock: Callable[[], datetime],
     ) -> None:
-        self.view, self.live, self.writer = view, live, writer
-        self.clock = clock
+        self.use, self.writer, self.clock = use, writer, clock
         self._one = CapacityLimiter(1)
 
     async def serve(self, request: Request) -> Response:
@@ -72,7 +71,9 @@ class CustomerEndpoints:
     async def erase(self, request: Request) -> Response:
         """Forget a customer for ever; what is in files is removed by `almanac purge`."""
         name = self._check(request)
-        at, is_published = to_microseconds_of(self.clock()), self.view.is_published(name)
+        at = to_microseconds_of(self.clock())
+        with self.use() as customers:
+            is_published = customers.view.is_published(name)
 
         def forget(store: CustomerStore) -> Erased:
             return store.erase(name, at, is_published=is_published)
@@ -85,26 +86,29 @@ class CustomerEndpoints:
             raise _refuse(error) from None
         return respond(msgspec.json.encode(_tell_erased(erased)))
 
-    async def _in_thread(self, request: Request, tell: Callable[[Row], dict[str, Any]]) -> bytes:
+    async def _in_thread(
+        self, request: Request, tell: Callable[[Customers, Row], dict[str, Any]]
+    ) -> bytes:
         """Look a customer up beside the event loop, which goes on answering others."""
         name = self._check(request)
 
         def look_up() -> bytes:
-            found = self.live.find([name])
-            if name not in found:
-                raise Problem(Kind.UNKNOWN_CUSTOMER, _NOBODY)
-            return msgspec.json.encode(tell(found[name]))
+            with self.use() as customers:
+                found = customers.desk.find([name])
+                if name not in found:
+                    raise Problem(Kind.UNKNOWN_CUSTOMER, _NOBODY)
+                return msgspec.json.encode(tell(customers, found[name]))
 
         try:
             return await anyio.to_thread.run_sync(look_up, limiter=self._one)
         except StoreUnavailable as error:
             raise _refuse(error) from None
 
-    def _tell(self, row: Row) -> dict[str, Any]:
-        return self.view.tell(row, self.clock())
+    def _tell(self, customers: Customers, row: Row) -> dict[str, Any]:
+        return customers.view.tell(row, self.clock())
 
-    def _tell_all(self, row: Row) -> dict[str, Any]:
-        return {"customer": self._tell(row), **export_rows(self.live, row)}
+    def _tell_all(self, customers: Customers, row: Row) -> dict[str, Any]:
+        return {"customer": self._tell(customers, row), **export_rows(customers.desk, row)}
 
     def _check(self, request: Request) -> str:
         check_no_query(request)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving.customers.collect_endpoints import PATHS, CollectEndpoints
-from serving.customers.customer_endpoints import CustomerEndpoints
+from serving.customers.customer_endpoints import CustomerEndpoints, Use
 from serving.customers.customers import Customers
 from serving.metrics import Metrics
 from serving.problems import Kind, Problem
@@ -21,7 +21,7 @@ _ONE, _EXPORT = "/v1/customers/{customer:path}", "/v1/customers/{customer:path}/
 
 
 def make_customer_routes(
-    customers: Customers | None, metrics: Metrics, clock: Callable[[], datetime]
+    customers: Customers | None, use: Use, metrics: Metrics, clock: Callable[[], datetime]
 ) -> list[Route]:
     """Return the routes of live customers; without a store each says that there is none."""
     if customers is None:
@@ -34,7 +34,7 @@ def make_customer_routes(
     collect = CollectEndpoints(
         customers.writer, customers.reader, customers.settings, metrics, clock
     )
-    one = CustomerEndpoints(customers.view, customers.desk, customers.writer, clock)
+    one = CustomerEndpoints(use, customers.writer, clock)
     return [
         *(Route(f"/v1/{name}", collect.one, methods=["POST"]) for name in PATHS),
         Route("/v1/batch", collect.batch, methods=["POST"]),

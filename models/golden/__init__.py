@@ -1,0 +1,1 @@
+"""Golden rows: inputs made by a seed, and what this very model answered when it was new."""

@@ -1,0 +1,1 @@
+"""Models under traffic: taking over what is published, and trying a challenger beside it."""
