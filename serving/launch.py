@@ -16,6 +16,7 @@ from types import FrameType
 
 from features.errors import AlmanacError
 from features.project import Project
+from serving.decisions.keeper import Keeper
 from serving.settings import ServingSettings
 
 START_SECONDS = 60.0
@@ -59,7 +60,8 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
         wait_until_alive(service, settings)
         if on_ready is not None:
             on_ready(address(settings))
-        code = service.wait()
+        with Keeper(project):
+            code = service.wait()
     except NotStarted:
         if not received:
             raise

@@ -17,6 +17,7 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import bentoml
+import numpy as np
 from bentoml._internal.utils.analytics import usage_stats
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,6 +26,7 @@ from serving.api import build_api
 from serving.customers.customers import Customers, open_customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.settings import is_store_used
+from serving.decisions.log import DecisionLog
 from serving.logs import FIELDS, LOGGER, configure_logs
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
@@ -76,7 +78,9 @@ class Service:
             log.log(level, "model", extra={FIELDS: {**fields, "reason": state.reason}})
         predictor.customers = _open_customers(predictor)
         self.customers = predictor.customers
-        Front.api = build_api(predictor, settings)
+        # not the project's seed: workers, and the same worker tomorrow, must draw differently
+        self.decisions = DecisionLog.open(project, np.random.default_rng())
+        Front.api = build_api(predictor, settings, decisions=self.decisions)
         # Models and profiles stay: no search for cycles goes through them in a request.
         gc.collect()
         gc.freeze()
@@ -86,6 +90,8 @@ class Service:
         """Store what was taken in, and leave a line in the log when that is done."""
         if self.customers is not None:
             self.customers.close()
+        if self.decisions is not None:
+            self.decisions.close()
         log.info("stopped")
 
 
