@@ -20,6 +20,7 @@ from typing import Any
 from features.errors import AlmanacError
 from features.project import Project
 from serving.access.callers import is_anybody_asked
+from serving.decisions.keeper import Keeper
 from serving.drain import place_mark
 from serving.settings import ServingSettings, read_settings
 
@@ -71,7 +72,8 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
         wait_until_alive(service, settings)
         if on_ready is not None:
             on_ready(address(settings))
-        code = service.wait()
+        with Keeper(project):
+            code = service.wait()
     except NotStarted:
         if not received:
             raise

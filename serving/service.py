@@ -17,6 +17,7 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import bentoml
+import numpy as np
 from bentoml._internal.utils.analytics import usage_stats
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,6 +27,7 @@ from serving.api import build_api, utc_now
 from serving.customers.customers import Customers, open_customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.settings import is_store_used
+from serving.decisions.log import DecisionLog
 from serving.drain import Drain, place_mark
 from serving.launch import check_exposure, make_ssl
 from serving.logs import FIELDS, LOGGER, configure_logs
@@ -94,11 +96,14 @@ class Service:
         rollout = RolloutStatus(
             predictor, challenger, published, settings.follow_registry_seconds, utc_now
         )
+        # not the project's seed: workers, and the same worker tomorrow, must draw differently
+        self.decisions = DecisionLog.open(project, np.random.default_rng())
         Front.api = build_api(
             predictor,
             settings,
             drain=Drain(place_mark(project, settings)),
             access=open_access(project),
+            decisions=self.decisions,
             metrics=metrics,
             rollout=rollout,
         )
@@ -113,6 +118,8 @@ class Service:
         self.watcher.stop()
         if self.predictor.customers is not None:
             self.predictor.customers.close()
+        if self.decisions is not None:
+            self.decisions.close()
         log.info("stopped")
 
 

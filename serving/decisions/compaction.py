@@ -27,8 +27,7 @@ from features.served.places import (
     hold_closed,
     list_spool,
 )
-from serving.decisions.outcomes import OutcomeLine
-from serving.decisions.rows import DecisionRow
+from serving.decisions.lines import DecisionRow, OutcomeLine
 
 _MOMENT = pa.timestamp("us", tz="UTC")
 _CANDIDATE = pa.struct(

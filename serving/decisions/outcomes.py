@@ -14,6 +14,7 @@ from starlette.responses import Response
 from serving.bodies import JSON, choose_media_type, read_json_body
 from serving.decisions.contract import Outcome, OutcomesRequest
 from serving.decisions.identifiers import DecisionIds
+from serving.decisions.lines import OutcomeLine
 from serving.decisions.log import DecisionLog, as_problem
 from serving.decisions.spool import SpoolFull
 from serving.problems import Fault, Kind, Problem, describe_invalid
@@ -23,17 +24,6 @@ from serving.settings import ServingSettings
 LATEST = timedelta(days=90)
 AHEAD = timedelta(days=1)
 """Clocks differ; what is said to lie further ahead is a mistake."""
-
-
-class OutcomeLine(msgspec.Struct, frozen=True, gc=False):
-    """An outcome as a line of the spool: columns of `features.served.places.ServedOutcomes`."""
-
-    decision_id: str
-    outcome: str
-    occurred_at: datetime
-    value: float | None
-    currency: str | None
-    received_at: datetime
 
 
 class OutcomesEndpoint:

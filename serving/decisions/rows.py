@@ -12,6 +12,7 @@ import numpy as np
 
 from features.served.pseudonyms import Pseudonyms
 from models.campaign.send_slots import QuietHours
+from serving.decisions.lines import Candidate, DecisionRow
 from serving.predictor import SendTimes
 from serving.send_times import CustomerSendTimes, SendTimeQuery
 from serving.slots import Slot, find_permitted
@@ -19,40 +20,6 @@ from serving.slots import Slot, find_permitted
 SEND_TIMES = "send-times"
 BEST, EXPLORE = "best", "explore"
 _GLOBAL = "global"
-
-
-class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A slot that could have come first, and the probability that it did."""
-
-    start: str
-    channel: str
-    probability: float
-    propensity: float
-
-
-class DecisionRow(msgspec.Struct, frozen=True, gc=False):
-    """One customer answered, as a line of the spool; `chosen` is null where nothing is permitted.
-
-    The columns are those of `features.served.places.Served`.
-    """
-
-    decision_id: str
-    request_id: str
-    decided_at: datetime
-    customer: str
-    kind: str
-    role: str
-    model_version: str
-    policy: str
-    profile_hash: str
-    evidence: str
-    candidates: list[Candidate]
-    chosen: int | None
-    propensity: float | None
-    is_explored: bool
-    is_fallback: bool
-    degraded: bool
-    n_permitted: int
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Spool:
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._syncing = threading.Lock()
         self._descriptor: int | None = None
-        self._hour, self._size, self._is_dirty = "", 0, False
+        self._hour, self._size, self.is_dirty = "", 0, False
         self._retired: list[int] = []
         self._others = 0
         self._measure()
@@ -105,15 +105,15 @@ class Spool:
         with self._syncing:
             with self._lock:
                 retired, self._retired = self._retired, []
-                current = self._descriptor if self._is_dirty else None
-                self._is_dirty = False
+                current = self._descriptor if self.is_dirty else None
+                self.is_dirty = False
             try:
                 # not under the lock: requests are not to wait for the disk
                 for descriptor in [*retired, *([] if current is None else [current])]:
                     os.fsync(descriptor)
             except OSError as error:
                 with self._lock:
-                    self._is_dirty, self._retired = True, [*retired, *self._retired]
+                    self.is_dirty, self._retired = True, [*retired, *self._retired]
                 raise SpoolFull(f"the disk refuses what was logged: {error.strerror}") from None
             for descriptor in retired:
                 os.close(descriptor)
@@ -140,7 +140,7 @@ class Spool:
             os.ftruncate(self._descriptor, self._size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size += written
-        self._is_dirty = True
+        self.is_dirty = True
 
     def _open(self, hour: str) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)
