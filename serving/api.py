@@ -72,7 +72,7 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
         Route("/v1/allocations", stock.allocations, methods=["POST"]),
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
-        *make_customer_routes(predictor.customers, metrics, clock),
+        *make_customer_routes(predictor.customers, metrics, clock, settings),
         Route("/livez", about.livez, methods=["GET"]),
         Route("/readyz", about.readyz, methods=["GET"]),
         Route("/metrics", about.metrics_text, methods=["GET"]),

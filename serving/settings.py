@@ -27,6 +27,8 @@ class ServingSettings(Settings):
     """Customers in one request for send times."""
     inline_customers: int = Field(default=64, ge=0)
     """Up to this many are scored on the event loop; more in a thread, so that others are served."""
+    idempotency_hours: float = Field(default=24.0, ge=24.0, le=24.0 * 30)
+    """How long the answer to a write with an `Idempotency-Key` is kept."""
     drain_seconds: int = Field(default=10, ge=1)
     """How long a stopping worker may finish what it has begun."""
     is_request_logged: bool = True
