@@ -102,7 +102,9 @@ def build_api(
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
         Route("/v1/outcomes", OutcomesEndpoint(decisions, settings, clock).take, methods=["POST"]),
-        *make_customer_routes(predictor.customers, predictor.use_customers, metrics, clock),
+        *make_customer_routes(
+            predictor.customers, predictor.use_customers, metrics, clock, settings
+        ),
         Route("/livez", about.livez, methods=["GET"]),
         Route("/readyz", about.readyz, methods=["GET"]),
         Route("/metrics", about.metrics_text, methods=["GET"]),

@@ -28,7 +28,7 @@ async def read_json_body(request: Request, max_bytes: int) -> bytes:
             "Send the body without a Content-Encoding: compressed bodies are not read.",
             headers={"Accept-Encoding": "identity"},
         )
-    return await _read_body(request, max_bytes)
+    return await read_body(request, max_bytes)
 
 
 async def read_collected_body(
@@ -52,7 +52,7 @@ async def read_collected_body(
             "Send the body as it is, or with Content-Encoding: gzip.",
             headers={"Accept-Encoding": "identity, gzip"},
         )
-    body = await _read_body(request, max_bytes)
+    body = await read_body(request, max_bytes)
     return _decompress(body, max_bytes) if encoding == "gzip" else body
 
 
@@ -78,7 +78,14 @@ def _read_encoding(request: Request) -> str:
     return str(request.headers.get("content-encoding", "identity")).strip().lower()
 
 
-async def _read_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Return the body as it was sent.
+
+    Raises
+    ------
+    Problem
+        413 if it is longer than `max_bytes`.
+    """
     stated = request.headers.get("content-length", "")
     if stated.isdecimal() and int(stated) > max_bytes:
         raise _too_large(max_bytes)

@@ -40,6 +40,8 @@ class ServingSettings(Settings):
     drain_notice_seconds: float = Field(default=2.0, ge=0.0, le=600.0)
     """How long, after SIGTERM, `/readyz` says 503 while requests are still answered: longer than
     a balancer takes to notice. Ctrl+C does not wait."""
+    idempotency_hours: float = Field(default=24.0, ge=24.0, le=24.0 * 30)
+    """How long the answer to a write with an `Idempotency-Key` is kept."""
     drain_seconds: int = Field(default=10, ge=1)
     """How long a stopping worker may then finish what it has begun."""
     is_request_logged: bool = True

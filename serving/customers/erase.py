@@ -81,7 +81,11 @@ def erase_person(
 def write_tombstones(
     session: Session, identifiers: Sequence[Identifier], at: int, marker: Marker
 ) -> None:
-    """Leave the marks by which a replay is recognised: what is from before `at` is refused."""
+    """Leave the marks by which a replay is recognised: what is from before `at` is refused.
+
+    With it go the kept answers that name message ids: whose these are is not known.
+    """
+    session.run("DELETE FROM kept_answers WHERE has_ids = 1")
     session.run_many(
         "INSERT INTO tombstones VALUES (?, ?) ON CONFLICT (mark) DO UPDATE SET "
         "erased_at = excluded.erased_at WHERE excluded.erased_at > tombstones.erased_at",

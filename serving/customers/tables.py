@@ -43,6 +43,11 @@ TABLES = (
         kind TEXT NOT NULL, at INTEGER NOT NULL, amount REAL)""",
     "CREATE INDEX IF NOT EXISTS order_changes_by_order ON order_changes (order_id)",
     "CREATE INDEX IF NOT EXISTS order_changes_by_node ON order_changes (node)",
+    # What writes with an Idempotency-Key were answered, by keyed hashes; see `kept_answers`.
+    """CREATE TABLE IF NOT EXISTS kept_answers (
+        mark TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, token TEXT NOT NULL,
+        until INTEGER NOT NULL, has_ids INTEGER NOT NULL, answer TEXT)""",
+    "CREATE INDEX IF NOT EXISTS kept_answers_by_end ON kept_answers (until)",
     # What is left of a message that erased somebody, so that it does so once.
     "CREATE TABLE IF NOT EXISTS deletions (hash INTEGER PRIMARY KEY, at INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
