@@ -31,6 +31,7 @@ SECTIONS = (
     "customers",
     "insight",
     "tracking",
+    "monitor",
     "serving",
 )
 
