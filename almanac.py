@@ -1,7 +1,7 @@
 """The front door: one command line over all of Almanac.
 
-Exit codes: 0 done, 1 refused with a reason, 2 wrong usage. Rooms are imported inside the commands,
-so that `almanac --help` answers at once.
+Exit codes: 0 done, 1 refused with a reason, 2 wrong usage, 3 the monitor alerts. Rooms are imported
+inside the commands, so that `almanac --help` answers at once.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ RegionName = Annotated[str, typer.Option(help="Id of a region of any level; 'all
 ProductName = Annotated[str, typer.Option(help="Id of a product of any level; 'all' is the whole.")]
 KindName = Annotated[Kind, typer.Argument(help="demand: how much; promotion: when.")]
 DEFAULT_PROJECT = Path("almanac.toml")
+ALERTED = 3
 DATA_SCIENCE, CAMPAIGNS, MERCHANDISING, OPERATIONS = (
     "Data science",
     "Campaigns",
@@ -426,6 +427,23 @@ def purge(project: ProjectFile = DEFAULT_PROJECT) -> None:
         if report.is_complete and purged.is_folded:
             finish_purge(store, list(erased), now, models)
     store.close()
+
+
+@app.command(rich_help_panel=OPERATIONS)
+def monitor(
+    out: Annotated[Path | None, typer.Option(help="Folder for a copy of both files.")] = None,
+    now: Annotated[
+        str, typer.Option(help="Judge as of this moment, with offset; else the clock's.")
+    ] = "",
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Look for drift, miscalibration, forecast error and age; exit code 3 when something alerts."""
+    from training.monitor.command import run_monitor
+
+    terminal, loaded = _terminal(), _load(project)
+    _build_tables(loaded, terminal)
+    if run_monitor(loaded, terminal, out=out, now=now or datetime.now(UTC).isoformat()):
+        raise typer.Exit(ALERTED)
 
 
 @app.command(rich_help_panel=OPERATIONS)

@@ -32,6 +32,7 @@ SECTIONS = (
     "decisions",
     "insight",
     "tracking",
+    "monitor",
     "serving",
     "access",
     "challenger",

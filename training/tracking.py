@@ -196,6 +196,16 @@ class Tracker:
             raise NotTrained(f"no {kind} {alias} is registered; run `almanac train {kind}`")
         return version
 
+    def find_run(self, kind: str, number: str) -> str | None:
+        """Return the run that made a version of this number, or None when there is none."""
+        try:
+            found = self._client.get_model_version(self.model_name(kind), number)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return str(found.run_id) if found.run_id else None
+
     def download_bundle(self, kind: str, version: Version, target: Path) -> Path:
         """Copy a version's bundle to `target` and return it."""
         uri = f"models:/{self.model_name(kind)}/{version.number}"

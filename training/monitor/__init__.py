@@ -1,0 +1,1 @@
+"""What changed since the champions were trained: drift, calibration, forecast error, age."""
