@@ -13,12 +13,13 @@ from starlette.types import ASGIApp
 
 from serving.access.callers import Access
 from serving.access.gate import guard
-from serving.customers.routes import make_customer_routes
+from serving.customers.routes import make_customer_routes, make_idempotency
 from serving.decisions.log import DecisionLog
 from serving.decisions.outcomes import OutcomesEndpoint
 from serving.drain import Drain
 from serving.edge import Edge
 from serving.forecast_endpoints import ForecastEndpoints
+from serving.idempotency import Endpoint
 from serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from serving.metrics import Metrics
 from serving.openapi import build_openapi
@@ -93,6 +94,11 @@ def build_api(
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
     about = AboutEndpoints(predictor, metrics, drain, rollout)
+    take_outcomes: Endpoint = OutcomesEndpoint(decisions, settings, clock).take
+    customers, idempotency = predictor.customers, None
+    if customers is not None:
+        idempotency = make_idempotency(customers, clock, settings)
+        take_outcomes = idempotency.wrap(take_outcomes, settings.max_body_bytes)
     routes = [
         Route("/v1/send-times", send_times.send_times, methods=["POST"]),
         Route("/v1/forecasts", forecasts.forecasts, methods=["GET"]),
@@ -101,10 +107,8 @@ def build_api(
         Route("/v1/allocations", stock.allocations, methods=["POST"]),
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
-        Route("/v1/outcomes", OutcomesEndpoint(decisions, settings, clock).take, methods=["POST"]),
-        *make_customer_routes(
-            predictor.customers, predictor.use_customers, metrics, clock, settings
-        ),
+        Route("/v1/outcomes", take_outcomes, methods=["POST"]),
+        *make_customer_routes(customers, predictor.use_customers, metrics, clock, idempotency),
         Route("/livez", about.livez, methods=["GET"]),
         Route("/readyz", about.readyz, methods=["GET"]),
         Route("/metrics", about.metrics_text, methods=["GET"]),

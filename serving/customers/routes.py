@@ -30,10 +30,10 @@ def make_customer_routes(
     use: Use,
     metrics: Metrics,
     clock: Callable[[], datetime],
-    serving: ServingSettings,
+    idempotency: Idempotency | None,
 ) -> list[Route]:
     """Return the routes of live customers; without a store each says that there is none."""
-    if customers is None:
+    if customers is None or idempotency is None:
         methods = {
             **{f"/v1/{name}": ["POST"] for name in (*PATHS, "batch", "webhook")},
             _EXPORT: ["GET"],
@@ -44,7 +44,6 @@ def make_customer_routes(
         customers.writer, customers.reader, customers.settings, metrics, clock
     )
     one = CustomerEndpoints(use, customers.writer, clock)
-    idempotency = make_idempotency(customers, clock, serving)
 
     def write(endpoint: Endpoint) -> Endpoint:
         return idempotency.wrap(endpoint, customers.settings.max_batch_bytes)
