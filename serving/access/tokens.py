@@ -28,6 +28,10 @@ _REQUIRED = ("exp", "iss", "aud", "sub")
 log = logging.getLogger(LOGGER)
 
 
+class _KeySet(msgspec.Struct):
+    keys: list[dict[str, Any]]
+
+
 class ProviderKeys:
     """The provider's keys: read again when they are old, and the last good ones kept.
 
@@ -97,15 +101,22 @@ def parse_keys(content: bytes, algorithms: tuple[str, ...]) -> dict[str, jwt.PyJ
         If there is none.
     """
     keys: dict[str, jwt.PyJWK] = {}
-    for entry in msgspec.json.decode(content, type=dict[str, Any]).get("keys", []):
-        if entry.get("use", "sig") != "sig" or entry.get("kty") not in ("RSA", "EC", "OKP"):
-            continue
-        key = jwt.PyJWK.from_dict(entry)
-        if key.algorithm_name in algorithms:
+    for entry in msgspec.json.decode(content, type=_KeySet).keys:
+        key = _parse_key(entry)
+        if key is not None and key.algorithm_name in algorithms:
             keys[str(entry.get("kid", ""))] = key
     if not keys:
         raise ValueError("no key that may sign")
     return keys
+
+
+def _parse_key(entry: dict[str, Any]) -> jwt.PyJWK | None:
+    if entry.get("use", "sig") != "sig" or entry.get("kty") not in ("RSA", "EC", "OKP"):
+        return None
+    try:
+        return jwt.PyJWK.from_dict(entry)
+    except (jwt.PyJWTError, ValueError):
+        return None  # of a kind that is not known here; the others are
 
 
 class Tokens:
