@@ -57,6 +57,11 @@ class Provider:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 provider.asked += 1
+                if self.path == "/moved":
+                    self.send_response(302)
+                    self.send_header("Location", provider.url)
+                    self.end_headers()
+                    return
                 content = provider.jwks() if provider.answer is None else provider.answer
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(content)))
@@ -216,6 +221,15 @@ def test_the_provider_is_asked_seldom_and_its_last_good_keys_are_kept(known, pro
 
 def test_a_provider_that_cannot_be_reached_lets_nobody_in_and_raises_nothing(provider, ticks):
     settings = OidcSettings(issuer=ISSUER, audience=AUDIENCE, jwks_url="http://127.0.0.1:9/jwks")
+    assert (
+        identify(Tokens(settings, ProviderKeys(settings, seconds=ticks)), provider.sign()) is None
+    )
+
+
+def test_a_provider_that_sends_us_elsewhere_is_not_followed(provider, ticks):
+    provider.answer = None
+    moved = provider.url.replace("/jwks", "/moved")
+    settings = OidcSettings(issuer=ISSUER, audience=AUDIENCE, jwks_url=moved)
     assert (
         identify(Tokens(settings, ProviderKeys(settings, seconds=ticks)), provider.sign()) is None
     )

@@ -31,7 +31,10 @@ def create(
     scope: Annotated[list[Scope], typer.Option(help="What it may do; repeatable.")],
     expires_days: Annotated[int | None, typer.Option(min=1, help="It ends after so long.")] = None,
     requests_per_minute: Annotated[
-        int | None, typer.Option(min=0, help="Its own limit, 0 for none; else that of [access].")
+        int | None,
+        typer.Option(
+            min=0, max=1_000_000, help="Its own limit, 0 for none; else that of [access]."
+        ),
     ] = None,
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:

@@ -92,7 +92,7 @@ class RateLimits:
         except OSError:
             os.close(self._handle)
             raise
-        # flock is the process's, so threads of one need a lock of their own
+        # flock is the open file's, which threads of one process share
         self._lock = threading.Lock()
 
     def close(self) -> None:
