@@ -37,7 +37,7 @@ def project(tmp_path):
 def access(project):
     access = open_access(project)
     yield access
-    access.limits.close()
+    access.close()
 
 
 def make(access, *scopes, **more):

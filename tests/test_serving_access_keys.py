@@ -167,7 +167,7 @@ def test_the_end_of_the_last_key_does_not_open_everything(project, run):
     run("revoke", text.split("_")[1])
     access = open_access(load_project(project))
     assert access.is_asked
-    access.limits.close()
+    access.close()
 
 
 def test_a_flood_of_refusals_does_not_fill_the_disk(tmp_path):

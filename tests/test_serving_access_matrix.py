@@ -78,7 +78,7 @@ def keyed(tmp_path_factory, published, open_client):
     keyed = Keyed(tmp_path_factory.mktemp("keyed"), published, open_client)
     yield keyed
     keyed.customers.close()
-    keyed.access.limits.close()
+    keyed.access.close()
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)

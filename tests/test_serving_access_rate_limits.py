@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from features.project import load_project
+from serving.access.callers import Caller, open_access
 from serving.access.rate_limits import N_SLOTS, RateLimits
 
 SECOND = 1_000_000_000
@@ -87,6 +89,22 @@ def test_the_file_does_not_grow_with_callers(limits, clock, tmp_path):
         assert limits.take(str(number), 1).is_allowed
         assert not limits.take(str(number), 1).is_allowed
     assert (tmp_path / "limits").stat().st_size == size
+
+
+def test_where_the_file_cannot_be_made_callers_are_answered_without_limits(tmp_path, caplog):
+    (tmp_path / "almanac.toml").write_text("[access]\nrequests_per_minute = 1\n")
+    project = load_project(tmp_path / "almanac.toml")
+    (project.workspace.root / "access" / "limits").mkdir(parents=True)
+    access = open_access(project)
+    assert access.count(Caller("a", frozenset(), 1)) is None
+    assert [record.getMessage() for record in caplog.records] == ["limits"]
+    access.close()
+
+
+def test_the_file_has_all_its_blocks_from_the_start(limits, tmp_path):
+    """A sparse file that is mapped kills its writer when the disk is full."""
+    found = (tmp_path / "limits").stat()
+    assert found.st_blocks * 512 >= found.st_size == N_SLOTS * 16
 
 
 TAKE = """

@@ -9,6 +9,7 @@ import hmac
 import json
 import threading
 import time
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jwt
@@ -16,10 +17,17 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from features.project import load_project
 from serving.access import tokens
+from serving.access.callers import open_access
+from serving.access.keyfile import KeyFile, add_key
+from serving.access.keys import make_key
 from serving.access.scopes import Scope
 from serving.access.settings import OidcSettings
 from serving.access.tokens import ProviderKeys, Tokens, parse_keys
+from serving.api import build_api
+from serving.predictor import Predictor
+from serving.settings import ServingSettings
 
 ISSUER, AUDIENCE = "https://id.example.org/", "almanac"
 
@@ -49,6 +57,11 @@ class Provider:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 provider.asked += 1
+                if self.path == "/moved":
+                    self.send_response(302)
+                    self.send_header("Location", provider.url)
+                    self.end_headers()
+                    return
                 content = provider.jwks() if provider.answer is None else provider.answer
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(content)))
@@ -213,6 +226,15 @@ def test_a_provider_that_cannot_be_reached_lets_nobody_in_and_raises_nothing(pro
     )
 
 
+def test_a_provider_that_sends_us_elsewhere_is_not_followed(provider, ticks):
+    provider.answer = None
+    moved = provider.url.replace("/jwks", "/moved")
+    settings = OidcSettings(issuer=ISSUER, audience=AUDIENCE, jwks_url=moved)
+    assert (
+        identify(Tokens(settings, ProviderKeys(settings, seconds=ticks)), provider.sign()) is None
+    )
+
+
 def test_keys_may_lie_in_a_file(provider, tmp_path):
     (tmp_path / "jwks.json").write_bytes(provider.jwks())
     settings = OidcSettings(issuer=ISSUER, audience=AUDIENCE, jwks_file="jwks.json")
@@ -223,3 +245,43 @@ def test_keys_may_lie_in_a_file(provider, tmp_path):
 def test_only_configured_algorithms_and_no_secret_are_taken(provider):
     assert set(parse_keys(provider.jwks(), ("RS256",))) == {"rsa"}
     assert set(parse_keys(provider.jwks(), ("RS256", "ES256", "EdDSA"))) == {"rsa", "ec", "ed"}
+
+
+def test_over_http_a_token_is_as_good_as_a_key_and_both_may_be_used(
+    provider, tmp_path, open_client
+):
+    provider.answer = None
+    path = tmp_path / "almanac.toml"
+    path.write_text(
+        "[access]\nrequests_per_minute = 3\n"
+        f'[access.oidc]\nissuer = "{ISSUER}"\naudience = "almanac"\njwks_url = "{provider.url}"\n'
+    )
+    access = open_access(load_project(path))
+    api = build_api(
+        Predictor.load(tmp_path), ServingSettings(), lambda: datetime.now(UTC), access=access
+    )
+    call = open_client(api)
+
+    def ask(text=None, url="/metrics"):
+        headers = {} if text is None else {"authorization": f"Bearer {text}"}
+        return call("GET", url, headers=headers)
+
+    assert ask().status_code == 401  # there are no keys, but nothing is open
+    token = provider.sign()
+    allowed = ask(token)
+    assert (allowed.status_code, allowed.headers["ratelimit"]) == (200, '"key";r=2;t=20')
+    assert ask(token, "/v1/forecasts").status_code == 403
+    assert ask(provider.sign(exp=1)).status_code == 401
+    assert ask(forge({"alg": "none", "kid": "rsa"})).status_code == 401
+    # another token of the same holder shares their limit
+    other = provider.sign("ec")
+    assert [ask(other).status_code for _ in range(2)] == [200, 429]
+
+    key, text = make_key("prometheus", (Scope.METRICS,), datetime.now(UTC))
+    add_key(access.keys.path, key)
+    access.keys = KeyFile(access.keys.path)
+    assert ask(text).status_code == 200
+    told = access.audit.path.read_text()
+    assert "ann@example.com" not in told
+    assert token not in told
+    access.close()

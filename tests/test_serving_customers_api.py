@@ -82,7 +82,7 @@ class Service:
     def close(self):
         self.customers.close()
         if self.access is not None:
-            self.access.limits.close()
+            self.access.close()
 
 
 @pytest.fixture(scope="module")

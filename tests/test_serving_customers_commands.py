@@ -54,6 +54,7 @@ def test_ingest_show_split_erase_and_purge(shop, tmp_path):
     assert "split" in run("identity", "show", "ann")
     assert "erased: 2 events" in run("erase", "ann").replace("1 dead letters, ", "")
     assert "erased ids from files" in run("purge")
+    assert [json.loads(line)["action"] for line in run("keys", "audit").splitlines()] == ["erasure"]
     with pytest.raises(AlmanacError, match="nobody is known"):
         run("identity", "show", "ann")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.project import Project
@@ -13,9 +15,12 @@ from serving.access.keys import PREFIX, is_match, read_key_id
 from serving.access.rate_limits import Quota, RateLimits
 from serving.access.scopes import Scope
 from serving.access.settings import AccessSettings, find_folder, find_keys_file, read_settings
+from serving.logs import FIELDS, LOGGER
 
 if TYPE_CHECKING:
     from serving.access.tokens import Tokens
+
+log = logging.getLogger(LOGGER)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class Access:
     ----------
     settings : AccessSettings
     keys : KeyFile
-    limits : RateLimits
+    limits : RateLimits or None
+        None where their file cannot be made: callers are answered without limits then.
     audit : AuditLog
     tokens : Tokens or None
         None where no identity provider is configured.
@@ -53,7 +59,7 @@ class Access:
         self,
         settings: AccessSettings,
         keys: KeyFile,
-        limits: RateLimits,
+        limits: RateLimits | None,
         audit: AuditLog,
         tokens: Tokens | None = None,
     ) -> None:
@@ -83,7 +89,14 @@ class Access:
     def count(self, caller: Caller) -> Quota | None:
         """Count one request of a caller; None where they have no limit."""
         limit = caller.requests_per_minute
-        return self.limits.take(caller.key_id, limit) if limit else None
+        if self.limits is None or not limit:
+            return None
+        return self.limits.take(caller.key_id, limit)
+
+    def close(self) -> None:
+        """Let the file of limits go."""
+        if self.limits is not None:
+            self.limits.close()
 
 
 def open_access(project: Project) -> Access:
@@ -106,10 +119,19 @@ def open_access(project: Project) -> Access:
     return Access(
         settings,
         KeyFile(find_keys_file(project)),
-        RateLimits(folder / "limits"),
+        _open_limits(folder / "limits"),
         open_audit(project),
         tokens,
     )
+
+
+def _open_limits(path: Path) -> RateLimits | None:
+    try:
+        return RateLimits(path)
+    except OSError as error:
+        fields = {"state": "callers are not limited", "reason": error.strerror}
+        log.error("limits", extra={FIELDS: fields})
+        return None
 
 
 def open_audit(project: Project) -> AuditLog:

@@ -31,7 +31,10 @@ def create(
     scope: Annotated[list[Scope], typer.Option(help="What it may do; repeatable.")],
     expires_days: Annotated[int | None, typer.Option(min=1, help="It ends after so long.")] = None,
     requests_per_minute: Annotated[
-        int | None, typer.Option(min=0, help="Its own limit, 0 for none; else that of [access].")
+        int | None,
+        typer.Option(
+            min=0, max=1_000_000, help="Its own limit, 0 for none; else that of [access]."
+        ),
     ] = None,
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
@@ -63,7 +66,9 @@ def list_keys(project: ProjectFile = DEFAULT_PROJECT) -> None:
     keys = read_keys(find_keys_file(load_project(project)))
     for key in keys.values():
         ends = "never ends" if key.expires_at is None else f"ends {key.expires_at:%Y-%m-%d %H:%M}Z"
-        words = (key.key_id, key.describe_state(now), " ".join(key.scopes), ends, key.name)
+        limit = key.requests_per_minute
+        pace = "usual limit" if limit is None else f"{limit} a minute" if limit else "no limit"
+        words = (key.key_id, key.describe_state(now), " ".join(key.scopes), ends, pace, key.name)
         terminal.say("  ".join(words))
     if not keys:
         terminal.say("there are no keys: this machine may do everything, and no other is answered")

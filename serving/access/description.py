@@ -49,5 +49,7 @@ def describe_access(paths: dict[str, Any], answer: Callable[[Kind], dict[str, An
                 operation["security"] = []
             else:
                 operation["security"] = [{"basic": [scope.value]}, {"bearer": [scope.value]}]
+                both = (Kind.OVERLOADED.title, Kind.RATE_LIMITED.title)
+                operation["responses"]["429"]["description"] = "; or: ".join(both)
                 for kind in (Kind.UNAUTHORIZED, Kind.FORBIDDEN):
                     operation["responses"].setdefault(str(kind.status), answer(kind))

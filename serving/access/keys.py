@@ -17,10 +17,13 @@ PREFIX = "alm"
 SECRET_BYTES = 32
 LIVE_SECRETS = 2
 """A rotation leaves two: the new one, and the old one until it ends."""
+MAX_PER_MINUTE = 1_000_000
 _NOBODY = hashlib.sha256(b"").hexdigest()
 
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 KeyId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{12}$")]
+
+Pace = Annotated[int, msgspec.Meta(ge=0, le=MAX_PER_MINUTE)]
 
 
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +58,7 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
-    requests_per_minute: int | None = None
+    requests_per_minute: Pace | None = None
     secrets: Annotated[tuple[Secret, ...], msgspec.Meta(min_length=1, max_length=2)] = ()
 
     def is_live(self, now: datetime) -> bool:

@@ -31,6 +31,7 @@ _SLOT = struct.Struct("=QQ")
 N_SLOTS, N_TRIED = 16_384, 32
 """A slot whose time has come is as good as empty, so the file never grows and needs no cleaning."""
 _MASK = N_SLOTS - 1
+_SIZE = N_SLOTS * _SLOT.size
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,24 @@ class RateLimits:
         A file that all of its workers share.
     nanoseconds : callable
         A clock that all processes share and that never jumps: CLOCK_MONOTONIC.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be made.
     """
 
     def __init__(self, path: Path, nanoseconds: Callable[[], int] = time.monotonic_ns) -> None:
         self._nanoseconds = nanoseconds
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        size = N_SLOTS * _SLOT.size
-        os.ftruncate(self._handle, size)
-        self._slots = mmap.mmap(self._handle, size)
-        # flock is the process's, so threads of one need a lock of their own
+        try:
+            _fill(self._handle)
+            self._slots = mmap.mmap(self._handle, _SIZE)
+        except OSError:
+            os.close(self._handle)
+            raise
+        # flock is the open file's, which threads of one process share
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -160,6 +169,17 @@ def count_request(arrival: int, now: int, limit: int) -> tuple[Quota, int]:
         _to_seconds(wait),
     )
     return quota, arrival
+
+
+def _fill(handle: int) -> None:
+    """Give the file all of its blocks: a mapped one that a full disk has no room for kills."""
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        size = os.fstat(handle).st_size
+        if size < _SIZE:
+            os.pwrite(handle, bytes(_SIZE - size), size)
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _to_seconds(nanoseconds: int) -> int:

@@ -28,6 +28,13 @@ _REQUIRED = ("exp", "iss", "aud", "sub")
 log = logging.getLogger(LOGGER)
 
 
+class _StayThere(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it could lead away from https."""
+
+    def redirect_request(self, *answer: Any) -> None:
+        """Let the answer be the failure that it is."""
+
+
 class _KeySet(msgspec.Struct):
     keys: list[dict[str, Any]]
 
@@ -83,9 +90,8 @@ class ProviderKeys:
         if self.file is not None:
             return self.file.read_bytes()
         # The settings allow https, or http of this machine.
-        with urllib.request.urlopen(  # noqa: S310
-            self.settings.jwks_url, timeout=self.settings.timeout_seconds
-        ) as answer:
+        opener = urllib.request.build_opener(_StayThere)
+        with opener.open(self.settings.jwks_url, timeout=self.settings.timeout_seconds) as answer:
             content: bytes = answer.read(MAX_KEYS_BYTES + 1)
         if len(content) > MAX_KEYS_BYTES:
             raise ValueError("more than a set of keys")

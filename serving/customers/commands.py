@@ -90,10 +90,14 @@ def erase(
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Forget a customer for ever: events, profile, identity, dead letters; then run purge."""
-    with _open(project) as (_, store):
+    from serving.access.audit import Entry
+    from serving.access.callers import open_audit
+
+    with _open(project) as (loaded, store):
         if not yes:
             typer.confirm("Forget this customer for ever?", abort=True)
         erased = store.erase(name, _now())
+        open_audit(loaded).write(Entry(datetime.now(UTC), "erasure"))
     told = ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in erased.counts.items() if n)
     _terminal().say(f"erased: {told}. Next: almanac purge, which cleans the files")
 
