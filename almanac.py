@@ -20,6 +20,7 @@ from rich.console import Console
 from features.errors import AlmanacError
 from serving.access.commands import keys_app
 from serving.customers import commands as customer_commands
+from serving.decisions import commands as decision_commands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -399,6 +400,7 @@ app.command("dead-letters", rich_help_panel=OPERATIONS)(customer_commands.dead_l
 app.command("erase", rich_help_panel=OPERATIONS)(customer_commands.erase)
 app.add_typer(customer_commands.identity_app, name="identity", rich_help_panel=OPERATIONS)
 app.add_typer(keys_app, name="keys", rich_help_panel=OPERATIONS)
+app.add_typer(decision_commands.decisions_app, name="decisions", rich_help_panel=OPERATIONS)
 
 
 @app.command(rich_help_panel=OPERATIONS)
@@ -406,9 +408,11 @@ def purge(project: ProjectFile = DEFAULT_PROJECT) -> None:
     """Remove what is past its retention, and the erased from every file of the workspace."""
     from serving.customers.purge import finish_purge, list_erased, purge_store
     from serving.customers.store import CustomerStore
+    from serving.decisions.retention import purge_decisions
     from training.erasure.workspace import erase_from_workspace
 
     terminal, loaded, now = _terminal(), _load(project), datetime.now(UTC)
+    terminal.say(f"removed {purge_decisions(loaded, now):,} old files of the decision log")
     store = CustomerStore.open(loaded)
     purged = purge_store(store, now)
     terminal.say(f"removed {purged.events:,} events and {purged.dead_letters:,} dead letters")

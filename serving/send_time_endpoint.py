@@ -19,6 +19,7 @@ from serving.access.gate import REQUEST_ID, may_name_anybody
 from serving.bodies import JSON, NDJSON, choose_media_type, read_json_body
 from serving.contract import SendTimesRequest
 from serving.decisions.log import DecisionLog
+from serving.decisions.people import find_ids
 from serving.metrics import Metrics
 from serving.predictor import Predictor, SendTimes
 from serving.problems import Fault, Kind, Problem, describe_invalid
@@ -122,6 +123,12 @@ class SendTimeEndpoint:
             if self.decisions is None:
                 answer = ask(query)
             else:
-                answer = self.decisions.answer(query, ask, request_id=request_id, decided_at=now)
+                answer = self.decisions.answer(
+                    query,
+                    ask,
+                    request_id=request_id,
+                    decided_at=now,
+                    ids=find_ids(self.predictor.customers, query.customers, in_thread=in_thread),
+                )
         self.metrics.count_customers(count_evidence(answer.customers))
         return answer

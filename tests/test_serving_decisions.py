@@ -14,13 +14,17 @@ from features.served.places import ServedPlaces, list_spool
 from features.served.pseudonyms import Pseudonyms
 from serving import contract
 from serving.api import build_api
+from serving.customers.customers import open_customers
 from serving.decisions.contract import OutcomesTaken
 from serving.decisions.identifiers import DecisionIds
 from serving.decisions.log import DecisionLog
 from serving.decisions.settings import DecisionSettings
 from serving.decisions.spool import Spool, SpoolFull
+from serving.predictor import Predictor
+from serving.send_times import SendTimeQuery, default_window
 from serving.settings import ServingSettings
 from tests.conftest import NOW
+from tests.customer_messages import FREE, write_project
 
 KEY = b"k" * 32
 SEND = "/v1/send-times"
@@ -254,8 +258,6 @@ def test_outcomes_that_break_the_contract(open_log, wrong):
 def test_a_shadow_is_logged_beside_the_champion(open_log, predictor):
     call, log, places = open_log()
     call("POST", SEND, json={"customers": ["c0"]})
-    from serving.send_times import SendTimeQuery, default_window
-
     query = SendTimeQuery(["c0"], *default_window(NOW), ("email",), None, 3, has_all_slots=False)
     answer = predictor.send_times(query)
     log.record(query, answer, role="shadow", model_version="4", request_id="r", decided_at=NOW)
@@ -265,3 +267,25 @@ def test_a_shadow_is_logged_beside_the_champion(open_log, predictor):
         ("shadow", "4"),
     ]
     assert msgspec.json.encode(rows[0]["customer"]) == msgspec.json.encode(rows[1]["customer"])
+
+
+def test_a_person_is_one_pseudonym_whatever_they_are_asked_for_by(tmp_path, published, open_client):
+    project = write_project(tmp_path, FREE)
+    predictor = Predictor.load(published)
+    predictor.customers = open_customers(project, predictor.champions)
+    places = ServedPlaces(tmp_path)
+    log = DecisionLog(places, KEY, DecisionSettings(), np.random.default_rng(1))
+    call = open_client(build_api(predictor, ServingSettings(), lambda: NOW, log))
+    told = {"messageId": "m1", "userId": "ann", "traits": {"email": "ann@example.com"}}
+    assert call("POST", "/v1/identify", json=told).status_code == 200
+    names = ["ann", "ann@example.com", "email:ann@example.com", "email:who@example.com"]
+    call("POST", SEND, json={"customers": names})
+    call("POST", SEND, json={"customers": names})
+    rows = [row["customer"] for row in read_rows(places.decision_spool)]
+    pseudonyms = Pseudonyms(KEY)
+    assert set(rows[:3]) == {pseudonyms.of("ann")}
+    # of an address that is nobody's, nothing is kept that a later erasure would have to find
+    assert rows[3] != rows[7]
+    assert pseudonyms.of(names[3]) not in rows
+    log.close()
+    predictor.customers.close()

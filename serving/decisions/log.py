@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -27,6 +28,7 @@ log = logging.getLogger(LOGGER)
 
 LOGGED, LOST = "logged", "lost"
 _COMPLAIN_SECONDS = 60.0
+_NONE: Mapping[str, str] = MappingProxyType({})
 Count = Callable[[str, int], None]
 
 
@@ -65,7 +67,13 @@ class DecisionLog:
         return cls(ServedPlaces(root), load_key(root), settings, rng)
 
     def answer(
-        self, query: SendTimeQuery, ask: Ask, *, request_id: str, decided_at: datetime
+        self,
+        query: SendTimeQuery,
+        ask: Ask,
+        *,
+        request_id: str,
+        decided_at: datetime,
+        ids: Mapping[str, str] = _NONE,
     ) -> SendTimes:
         """Answer a query, try out what is to be tried, and log it.
 
@@ -77,6 +85,8 @@ class DecisionLog:
         request_id : str
         decided_at : datetime
             With a zone.
+        ids : mapping of str to str, optional
+            Customer ids of those who are named by something else.
 
         Raises
         ------
@@ -89,7 +99,7 @@ class DecisionLog:
         else:
             answer = ask(query)
         logged = self.record(
-            query, answer, request_id=request_id, decided_at=decided_at, draws=draws
+            query, answer, request_id=request_id, decided_at=decided_at, draws=draws, ids=ids
         )
         if self.settings.exploration and not query.has_all_slots:
             customers = [
@@ -109,6 +119,7 @@ class DecisionLog:
         request_id: str = "",
         decided_at: datetime,
         draws: Mapping[int, Draw] | None = None,
+        ids: Mapping[str, str] = _NONE,
     ) -> SendTimes:
         """Log an answer and return it with the id of each customer's row.
 
@@ -125,6 +136,8 @@ class DecisionLog:
             With a zone.
         draws : mapping of int to Draw, optional
             By place of the customer: what was drawn; others got the best.
+        ids : mapping of str to str, optional
+            Customer ids of those who are named by something else; see `find_ids`.
 
         Returns
         -------
@@ -138,19 +151,19 @@ class DecisionLog:
         """
         occasion = Occasion(
             request_id, role, model_version or answer.model_version, decided_at,
-            self.settings.exploration if role == CHAMPION else 0.0, draws or {},
+            self.settings.exploration if role == CHAMPION else 0.0, draws or {}, ids,
         )  # fmt: skip
-        ids = self.ids.make_many(int(decided_at.timestamp()), len(answer.customers))
+        made = self.ids.make_many(int(decided_at.timestamp()), len(answer.customers))
         try:
-            self.spool.append(self._encode(query, answer, ids, occasion), decided_at)
+            self.spool.append(self._encode(query, answer, made, occasion), decided_at)
         except SpoolFull as error:
-            self.count(LOST, len(ids))
+            self.count(LOST, len(made))
             self._complain(error)
             if self.settings.when_full == "refuse" and role != "shadow":
                 raise as_problem(error) from None
             return msgspec.structs.replace(answer, degraded=True)
-        self.count(LOGGED, len(ids))
-        return msgspec.structs.replace(answer, customers=_name(answer.customers, ids))
+        self.count(LOGGED, len(made))
+        return msgspec.structs.replace(answer, customers=_name(answer.customers, made))
 
     def close(self) -> None:
         """Bring all to the disk; nothing is logged after."""

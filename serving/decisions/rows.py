@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ import numpy as np
 from features.served.pseudonyms import Pseudonyms
 from models.campaign.send_slots import QuietHours
 from serving.decisions.lines import Candidate, DecisionRow
+from serving.decisions.people import NOBODY
 from serving.predictor import SendTimes
 from serving.send_times import CustomerSendTimes, SendTimeQuery
 from serving.slots import Slot, find_permitted
@@ -51,6 +53,8 @@ class Occasion:
         Share of customers for whom the first slot is drawn.
     draws : mapping of int to Draw
         By place of the customer in the answer.
+    ids : mapping of str to str
+        Customer ids of those who are named by something else, `NOBODY` of somebody not known.
     """
 
     request_id: str
@@ -59,6 +63,7 @@ class Occasion:
     decided_at: datetime
     exploration: float
     draws: Mapping[int, Draw]
+    ids: Mapping[str, str]
 
 
 class RowMaker:
@@ -111,7 +116,7 @@ class RowMaker:
             decision_id,
             occasion.request_id,
             occasion.decided_at,
-            self.pseudonyms.of(customer.customer_id),
+            self._name(customer, occasion.ids),
             SEND_TIMES,
             occasion.role,
             occasion.model_version,
@@ -126,6 +131,13 @@ class RowMaker:
             degraded,
             n_permitted,
         )
+
+    def _name(self, customer: CustomerSendTimes, ids: Mapping[str, str]) -> str:
+        customer_id = ids.get(customer.customer_id, customer.customer_id)
+        if customer_id == NOBODY and not customer.is_known:
+            # under the pseudonym of an address nobody could find, or erase, them again
+            return secrets.token_hex(16)
+        return self.pseudonyms.of(customer_id or customer.customer_id)
 
     def _list_candidates(
         self, slots: Sequence[Slot], at: int, n_permitted: int, exploration: float

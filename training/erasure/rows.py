@@ -41,7 +41,7 @@ def count_customers(path: Path, customers: Collection[str]) -> tuple[int, set[st
         If the file cannot be read.
     """
     count, _ = _FORMATS[path.suffix.lower()]
-    with _refuse_unreadable(path):
+    with refuse_unreadable(path):
         return count(path, frozenset(customers))
 
 
@@ -65,13 +65,14 @@ def write_without(path: Path, customers: Collection[str], target: Path) -> None:
         If the file cannot be read to its end; what was written of `target` is of no use.
     """
     _, write = _FORMATS[path.suffix.lower()]
-    with _refuse_unreadable(path):
+    with refuse_unreadable(path):
         write(path, frozenset(customers), target)
         shutil.copymode(path, target)
 
 
 @contextmanager
-def _refuse_unreadable(path: Path) -> Iterator[None]:
+def refuse_unreadable(path: Path) -> Iterator[None]:
+    """Turn what a file that is no Parquet or CSV raises into a SourceError."""
     try:
         yield
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:

@@ -22,6 +22,7 @@ from features.schema import TABLES
 from training.erasure.bundles import SmallerBundle, erase_from_bundle, find_bundles
 from training.erasure.registry import AffectedModel, is_server_used, tag_versions
 from training.erasure.rows import CUSTOMER_COLUMNS, count_customers, is_row_file, write_without
+from training.erasure.served import erase_from_served
 from training.erasure.staging import (
     Staging,
     find_links_outside,
@@ -104,15 +105,16 @@ def erase_from_workspace(
     for path in abandoned:
         staging.discard(path)
     models, unread_models = _erase_from_models(root, wanted, staging, progress, now)
+    served, unread_served = erase_from_served(root, wanted, staging)
     files, unread = _erase_from_files(project, wanted, staging, progress)
     affected = _list_affected(models, tag_versions(project, find_bundles(root)))
     staging.close()
     of_models = tuple(
         (model.after.directory / name, rows) for model in models for name, rows in model.rows
     )
-    lost = (*busy, *find_links_outside(root), *unread_models, *unread)
+    lost = (*busy, *find_links_outside(root), *unread_models, *unread_served, *unread)
     notes = _build_notes(project, affected, lost)
-    report = ErasureReport((*of_models, *files), affected, lost, notes)
+    report = ErasureReport((*of_models, *served, *files), affected, lost, notes)
     progress.say(f"erased: {report.rows} rows from {len(report.files)} files")
     return report
 
