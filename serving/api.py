@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from features.project import Workspace
 from serving.customers.routes import make_customer_routes
 from serving.edge import Edge
 from serving.forecast_endpoints import ForecastEndpoints
@@ -20,6 +21,7 @@ from serving.openapi import build_openapi
 from serving.predictor import Predictor
 from serving.responses import respond
 from serving.scenario_endpoint import ScenarioEndpoint
+from serving.scrape import Scrape
 from serving.send_time_endpoint import Clock, SendTimeEndpoint
 from serving.settings import ServingSettings
 from serving.stock_endpoints import StockEndpoints
@@ -46,7 +48,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = utc_now) -> ASGIApp:
+def build_api(
+    predictor: Predictor,
+    settings: ServingSettings,
+    clock: Clock = utc_now,
+    *,
+    workspace: Workspace | None = None,
+) -> ASGIApp:
     """Return the ASGI application that answers every address of the service.
 
     Parameters
@@ -57,13 +65,18 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
         Limits.
     clock : callable
         Returns the time, with a zone.
+    workspace : Workspace, optional
+        Where models are published and `almanac monitor` writes; /metrics tells of both.
     """
     metrics = Metrics()
+    if predictor.customers is not None:
+        writer = predictor.customers.writer
+        metrics.watch_store(lambda: writer.waiting)
     send_times = SendTimeEndpoint(predictor, settings, metrics, clock)
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
-    about = AboutEndpoints(predictor, metrics)
+    about = AboutEndpoints(predictor, metrics, Scrape(workspace, clock))
     routes = [
         Route("/v1/send-times", send_times.send_times, methods=["POST"]),
         Route("/v1/forecasts", forecasts.forecasts, methods=["GET"]),
@@ -91,8 +104,8 @@ def build_api(predictor: Predictor, settings: ServingSettings, clock: Clock = ut
 class AboutEndpoints:
     """What the service says about itself."""
 
-    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
-        self.predictor, self.metrics = predictor, metrics
+    def __init__(self, predictor: Predictor, metrics: Metrics, scrape: Scrape) -> None:
+        self.predictor, self.metrics, self.scrape = predictor, metrics, scrape
         self._version = version("almanac")
         self._openapi = msgspec.json.encode(build_openapi(self._version))
 
@@ -108,10 +121,8 @@ class AboutEndpoints:
 
     async def metrics_text(self, request: Request) -> Response:  # noqa: ARG002
         """Answer Prometheus text."""
-        for state in self.predictor.champions.states:
-            is_loaded = state.state == "loaded"
-            self.metrics.state_model(state.kind, state.model_version or "", is_loaded=is_loaded)
-        return respond(self.metrics.text(), METRICS_TYPE)
+        measured = self.scrape.measure(self.predictor.champions.states)
+        return respond(self.metrics.text(measured), METRICS_TYPE)
 
     async def openapi(self, request: Request) -> Response:  # noqa: ARG002
         """Answer the contract."""

@@ -18,8 +18,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.logs import FIELDS, LOGGER
-from serving.metrics import OTHER, Metrics
+from serving.metrics import METHODS, OTHER, Metrics
 from serving.problems import MEDIA_TYPE, Kind, Problem
+from serving.tracing import TRACE_ID
 
 log = logging.getLogger(LOGGER)
 
@@ -42,6 +43,7 @@ class _Exchange:
     request_id: str
     started: float
     status: int = 0
+    n_bytes: int = 0
 
 
 class Edge:
@@ -92,13 +94,17 @@ class Edge:
                     (b"x-request-id", exchange.request_id.encode()),
                     *_SECURE_HEADERS,
                 ]
+            else:
+                exchange.n_bytes += len(message.get("body", b""))
             await send(message)
 
         self._in_flight += 1
+        self.metrics.state_in_flight(self._in_flight)
         try:
             await self._answer(scope, receive, send_marked, exchange)
         finally:
             self._in_flight -= 1
+            self.metrics.state_in_flight(self._in_flight)
             self._record(scope, exchange)
 
     async def _answer(
@@ -116,13 +122,15 @@ class Edge:
             problem = _as_problem(error)
             if problem.kind is Kind.FAILED:
                 log.error("request failed", exc_info=error, extra=_fields(scope, exchange))
-            self.metrics.count_problem(problem.kind.type)
+            self.metrics.count_problem(problem.kind.type, problem.kind.status)
             if exchange.status == 0:
                 await _send_problem(problem, exchange.request_id, scope["method"], send)
 
     def _record(self, scope: Scope, exchange: _Exchange) -> None:
         seconds = time.perf_counter() - exchange.started
-        self.metrics.count_request(_route(scope), scope["method"], exchange.status, seconds)
+        self.metrics.count_request(
+            _route(scope), scope["method"], exchange.status, seconds, exchange.n_bytes
+        )
         is_quiet_probe = scope["path"] in PROBES and exchange.status < 400
         if self.is_request_logged and not is_quiet_probe:
             log.info("request", extra=_fields(scope, exchange, ms=round(seconds * 1000, 2)))
@@ -179,7 +187,8 @@ def _fields(scope: Scope, exchange: _Exchange, **more: float) -> Mapping[str, ob
     return {
         FIELDS: {
             "request_id": exchange.request_id,
-            "method": scope["method"],
+            **({"trace_id": scope[TRACE_ID]} if TRACE_ID in scope else {}),
+            "method": scope["method"] if scope["method"] in METHODS else OTHER,
             "route": _route(scope),
             "status": exchange.status,
             **more,

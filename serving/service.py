@@ -76,7 +76,7 @@ class Service:
             log.log(level, "model", extra={FIELDS: {**fields, "reason": state.reason}})
         predictor.customers = _open_customers(predictor)
         self.customers = predictor.customers
-        Front.api = build_api(predictor, settings)
+        Front.api = build_api(predictor, settings, workspace=project.workspace)
         # Models and profiles stay: no search for cycles goes through them in a request.
         gc.collect()
         gc.freeze()
