@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.logs import FIELDS, LOGGER
+from serving.logs import FIELDS, LOGGER, TRACE_ID
 from serving.metrics import METHODS, OTHER, Metrics
 from serving.problems import MEDIA_TYPE, Kind, Problem
-from serving.tracing import TRACE_ID
 
 log = logging.getLogger(LOGGER)
 

@@ -28,6 +28,7 @@ from serving.customers.settings import is_store_used
 from serving.logs import FIELDS, LOGGER, configure_logs
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
+from serving.tracing import open_provider, trace_api
 
 PROJECT_VARIABLE = "ALMANAC_PROJECT"
 BACKSTOP_SECONDS = 1.0
@@ -76,7 +77,10 @@ class Service:
             log.log(level, "model", extra={FIELDS: {**fields, "reason": state.reason}})
         predictor.customers = _open_customers(predictor)
         self.customers = predictor.customers
-        Front.api = build_api(predictor, settings, workspace=project.workspace)
+        self.traces = open_provider(settings.tracing, project.path.parent)
+        Front.api = trace_api(
+            build_api(predictor, settings, workspace=project.workspace), self.traces
+        )
         # Models and profiles stay: no search for cycles goes through them in a request.
         gc.collect()
         gc.freeze()
@@ -86,6 +90,8 @@ class Service:
         """Store what was taken in, and leave a line in the log when that is done."""
         if self.customers is not None:
             self.customers.close()
+        if self.traces is not None:
+            self.traces.shutdown()
         log.info("stopped")
 
 

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from features.project import Settings
+
+
+class TracingSettings(Settings):
+    """`[serving.tracing]`: where spans of requests go; without them nothing is traced."""
+
+    exporter: Literal["off", "file", "otlp"] = "off"
+    """`otlp` needs the package opentelemetry-exporter-otlp-proto-http."""
+    file: Path = Path("traces.jsonl")
+    """One JSON line a span; beside the project file where it is relative."""
+    endpoint: str = Field(default="http://127.0.0.1:4318/v1/traces", pattern=r"^https?://")
+    """Of a collector that takes OTLP over HTTP."""
+    sample_rate: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Share of requests that are traced; a caller's own decision goes before it."""
 
 
 class ServingSettings(Settings):
@@ -32,3 +46,4 @@ class ServingSettings(Settings):
     is_request_logged: bool = True
     required: tuple[Literal["promotion", "demand"], ...] = ()
     """Kinds that must be loaded for `/readyz` to say yes; empty means those that are published."""
+    tracing: TracingSettings = TracingSettings()
