@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from features.project import Workspace
 from serving.access.callers import Access
 from serving.access.gate import guard
 from serving.customers.routes import make_customer_routes, make_idempotency
@@ -27,6 +28,7 @@ from serving.predictor import Predictor
 from serving.responses import respond
 from serving.rollout.status import RolloutStatus
 from serving.scenario_endpoint import ScenarioEndpoint
+from serving.scrape import Scrape
 from serving.send_time_endpoint import Clock, SendTimeEndpoint
 from serving.settings import ServingSettings
 from serving.stock_endpoints import StockEndpoints
@@ -64,6 +66,7 @@ def build_api(
     access: Access | None = None,
     metrics: Metrics | None = None,
     rollout: RolloutStatus | None = None,
+    workspace: Workspace | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that answers every address of the service.
 
@@ -85,6 +88,8 @@ def build_api(
         What is counted, where others count into it too.
     rollout : RolloutStatus, optional
         Tells of the challenger and the registry.
+    workspace : Workspace, optional
+        Where models are published and `almanac monitor` writes; /metrics tells of both.
     """
     metrics = metrics or Metrics()
     if decisions is not None:
@@ -93,10 +98,12 @@ def build_api(
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
-    about = AboutEndpoints(predictor, metrics, drain, rollout)
+    about = AboutEndpoints(predictor, metrics, Scrape(workspace, clock), drain, rollout)
     take_outcomes: Endpoint = OutcomesEndpoint(decisions, settings, clock).take
     customers, idempotency = predictor.customers, None
     if customers is not None:
+        writer = customers.writer
+        metrics.watch_store(lambda: writer.waiting)
         idempotency = make_idempotency(customers, clock, settings)
         take_outcomes = idempotency.wrap(take_outcomes, settings.max_body_bytes)
     routes = [
@@ -132,10 +139,11 @@ class AboutEndpoints:
         self,
         predictor: Predictor,
         metrics: Metrics,
+        scrape: Scrape,
         drain: Drain | None,
         rollout: RolloutStatus | None,
     ) -> None:
-        self.predictor, self.metrics = predictor, metrics
+        self.predictor, self.metrics, self.scrape = predictor, metrics, scrape
         self.drain, self.rollout = drain, rollout
         self._version = version("almanac")
         self._openapi = msgspec.json.encode(build_openapi(self._version))
@@ -160,10 +168,8 @@ class AboutEndpoints:
 
     async def metrics_text(self, request: Request) -> Response:  # noqa: ARG002
         """Answer Prometheus text."""
-        for state in self.predictor.champions.states:
-            is_loaded = state.state == "loaded"
-            self.metrics.state_model(state.kind, state.model_version or "", is_loaded=is_loaded)
-        return respond(self.metrics.text(), METRICS_TYPE)
+        measured = self.scrape.measure(self.predictor.champions.states)
+        return respond(self.metrics.text(measured), METRICS_TYPE)
 
     async def openapi(self, request: Request) -> Response:  # noqa: ARG002
         """Answer the contract."""

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.access.gate import HEADERS, REQUEST_ID
 from serving.drain import Drain
-from serving.logs import FIELDS, LOGGER
-from serving.metrics import OTHER, Metrics
+from serving.logs import FIELDS, LOGGER, TRACE_ID
+from serving.metrics import METHODS, OTHER, Metrics
 from serving.problems import MEDIA_TYPE, Kind, Problem
 
 log = logging.getLogger(LOGGER)
@@ -49,6 +49,7 @@ class _Exchange:
     started: float
     status: int = 0
     is_body_read: bool = False
+    n_bytes: int = 0
 
 
 class Edge:
@@ -106,6 +107,8 @@ class Edge:
                     *(_SECURE_CHANNEL if scope.get("scheme") == "https" else ()),
                     *scope.get(HEADERS, ()),
                 ]
+            else:
+                exchange.n_bytes += len(message.get("body", b""))
             await send(message)
 
         async def receive_aside() -> Message:
@@ -116,10 +119,12 @@ class Edge:
             return message
 
         self._in_flight += 1
+        self.metrics.state_in_flight(self._in_flight)
         try:
             await self._answer(scope, receive_aside, send_marked, exchange)
         finally:
             self._in_flight -= 1
+            self.metrics.state_in_flight(self._in_flight)
             self._record(scope, exchange)
 
     async def _receive(self, receive: Receive) -> Message:
@@ -154,13 +159,15 @@ class Edge:
             problem = _as_problem(error)
             if problem.kind is Kind.FAILED:
                 log.error("request failed", exc_info=error, extra=_fields(scope, exchange))
-            self.metrics.count_problem(problem.kind.type)
+            self.metrics.count_problem(problem.kind.type, problem.kind.status)
             if exchange.status == 0:
                 await _send_problem(problem, exchange.request_id, scope["method"], send)
 
     def _record(self, scope: Scope, exchange: _Exchange) -> None:
         seconds = time.perf_counter() - exchange.started
-        self.metrics.count_request(_route(scope), scope["method"], exchange.status, seconds)
+        self.metrics.count_request(
+            _route(scope), scope["method"], exchange.status, seconds, exchange.n_bytes
+        )
         is_quiet_probe = scope["path"] in PROBES and exchange.status < 400
         if self.is_request_logged and not is_quiet_probe:
             log.info("request", extra=_fields(scope, exchange, ms=round(seconds * 1000, 2)))
@@ -221,7 +228,8 @@ def _fields(scope: Scope, exchange: _Exchange, **more: float) -> Mapping[str, ob
     return {
         FIELDS: {
             "request_id": exchange.request_id,
-            "method": scope["method"],
+            **({"trace_id": scope[TRACE_ID]} if TRACE_ID in scope else {}),
+            "method": scope["method"] if scope["method"] in METHODS else OTHER,
             "route": _route(scope),
             "status": exchange.status,
             **more,

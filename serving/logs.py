@@ -13,6 +13,8 @@ import msgspec
 LOGGER = "almanac.serving"
 FIELDS = "fields"
 """Attribute of a log record that holds further members of the line."""
+TRACE_ID = "almanac.trace_id"
+"""Key of an ASGI scope: the trace that a request belongs to, in hex; absent without traces."""
 
 
 class JsonLines(logging.Formatter):

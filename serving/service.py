@@ -38,6 +38,7 @@ from serving.rollout.status import RolloutStatus
 from serving.rollout.trials import Trials
 from serving.rollout.watch import Watcher
 from serving.settings import read_settings
+from serving.tracing import open_provider, trace_api
 
 PROJECT_VARIABLE = "ALMANAC_PROJECT"
 BACKSTOP_SECONDS = 1.0
@@ -98,7 +99,8 @@ class Service:
         )
         # not the project's seed: workers, and the same worker tomorrow, must draw differently
         self.decisions = DecisionLog.open(project, np.random.default_rng())
-        Front.api = build_api(
+        self.traces = open_provider(settings.tracing, project.path.parent)
+        api = build_api(
             predictor,
             settings,
             drain=Drain(place_mark(project, settings)),
@@ -106,7 +108,9 @@ class Service:
             decisions=self.decisions,
             metrics=metrics,
             rollout=rollout,
+            workspace=project.workspace,
         )
+        Front.api = trace_api(api, self.traces)
         self.trials = Trials(project, challenger, predictor, metrics)
         self.watcher = Watcher(predictor, project, settings.required, self.trials, metrics)
         self.watcher.look()
@@ -120,6 +124,8 @@ class Service:
             self.predictor.customers.close()
         if self.decisions is not None:
             self.decisions.close()
+        if self.traces is not None:
+            self.traces.shutdown()
         log.info("stopped")
 
 

@@ -20,6 +20,19 @@ class TlsSettings(Settings):
     key: Path
 
 
+class TracingSettings(Settings):
+    """`[serving.tracing]`: where spans of requests go; without them nothing is traced."""
+
+    exporter: Literal["off", "file", "otlp"] = "off"
+    """`otlp` needs the package opentelemetry-exporter-otlp-proto-http."""
+    file: Path = Path("traces.jsonl")
+    """One JSON line a span; beside the project file where it is relative."""
+    endpoint: str = Field(default="http://127.0.0.1:4318/v1/traces", pattern=r"^https?://")
+    """Of a collector that takes OTLP over HTTP."""
+    sample_rate: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Share of requests that are traced; a caller's own decision goes before it."""
+
+
 class ServingSettings(Settings):
     """What an operator may set; every default is safe on a laptop."""
 
@@ -51,6 +64,7 @@ class ServingSettings(Settings):
     """With it the service speaks https only."""
     follow_registry_seconds: float = Field(default=0.0, ge=0.0, le=86_400.0)
     """How often the MLflow registry is asked whether another version is champion; 0 = never."""
+    tracing: TracingSettings = TracingSettings()
 
 
 def read_settings(project: Project) -> ServingSettings:

@@ -153,9 +153,6 @@ class Watcher:
         if not (is_new or is_refused or state != old):
             return
         self.metrics.count_reload(kind, "refused" if is_refused else "loaded")
-        if is_new and old.model_version not in (None, state.model_version):
-            self.metrics.state_model(kind, old.model_version or "", is_loaded=False)
-        self.metrics.state_model(kind, state.model_version or "", is_loaded=state.state == "loaded")
         _log(kind, state)
 
 
