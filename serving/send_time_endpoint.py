@@ -10,16 +10,15 @@ from functools import partial
 import anyio.to_thread
 import msgspec
 from anyio import CapacityLimiter
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models.campaign.send_slots import QuietHours
-from serving.bodies import JSON, NDJSON, choose_media_type, read_json_body
+from serving.bodies import JSON, NDJSON, choose_media_type, decode_body, read_json_body
 from serving.contract import SendTimesRequest
 from serving.metrics import Metrics
 from serving.predictor import Predictor, SendTimes
-from serving.problems import Fault, Kind, Problem, describe_invalid
+from serving.problems import Fault, Kind, Problem
 from serving.responses import as_problems, check_no_query, respond
 from serving.send_time_stream import SendTimeLines, split_query
 from serving.send_times import SendTimeQuery, count_evidence, default_window
@@ -66,10 +65,7 @@ class SendTimeEndpoint:
         return respond(await anyio.to_thread.run_sync(answer, limiter=self._one_batch))
 
     def _read(self, body: bytes) -> SendTimeQuery:
-        try:
-            asked = SendTimesRequest.model_validate_json(body)
-        except ValidationError as error:
-            raise describe_invalid(error) from None
+        asked = decode_body(body, SendTimesRequest)
         most = self.settings.max_customers
         if len(asked.customers) > most:
             fault = Fault(f"must have at most {most} entries", pointer="#/customers")
