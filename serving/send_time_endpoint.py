@@ -61,8 +61,8 @@ class SendTimeEndpoint:
         is_large = len(query.customers) > self.settings.inline_customers
         answer = partial(self._answer, query, in_thread=is_large)
         if not is_large:
-            return respond(answer())
-        return respond(await anyio.to_thread.run_sync(answer, limiter=self._one_batch))
+            return answer()
+        return await anyio.to_thread.run_sync(answer, limiter=self._one_batch)
 
     def _read(self, body: bytes) -> SendTimeQuery:
         asked = decode_body(body, SendTimesRequest)
@@ -89,8 +89,10 @@ class SendTimeEndpoint:
         parts = list(split_query(query))
         return SendTimeLines(find, parts, self._one_batch, self.settings.timeout_seconds)
 
-    def _answer(self, query: SendTimeQuery, *, in_thread: bool) -> bytes:
-        return msgspec.json.encode(self._find(query, self.predictor, in_thread=in_thread))
+    def _answer(self, query: SendTimeQuery, *, in_thread: bool) -> Response:
+        found = self._find(query, self.predictor, in_thread=in_thread)
+        headers = {"X-Model-Version": found.model_version, "Vary": "Accept"}
+        return respond(msgspec.json.encode(found), headers=headers)
 
     def _find(self, query: SendTimeQuery, predictor: Predictor, *, in_thread: bool) -> SendTimes:
         with as_problems():

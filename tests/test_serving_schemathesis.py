@@ -86,6 +86,10 @@ def _has_parameters(operation):
     return bool(operation.query or operation.path_parameters)
 
 
+def test_the_document_is_one(document):
+    document.validate()
+
+
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_some_cases_of_every_operation(document, path, method):
     check(document, path, method, FEW)
