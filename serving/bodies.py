@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from serving.problems import Fault, Kind, Problem
+from serving.problems import Fault, Kind, Problem, describe_invalid
+
+Model = TypeVar("Model", bound=BaseModel)
 
 JSON, CSV, TEXT = "application/json", "text/csv", "text/plain"
 NDJSON = "application/x-ndjson"
@@ -96,6 +101,29 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             raise _too_large(max_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def decode_body(body: bytes, model: type[Model]) -> Model:
+    """Return the body as a model of the contract says it is.
+
+    Raises
+    ------
+    Problem
+        422 if it breaks the contract; 400 if it is not JSON, or states a member twice: readers
+        disagree on which of the two counts, so what one checked another would not obey.
+    """
+    try:
+        found = model.model_validate_json(body)
+    except ValidationError as error:
+        raise describe_invalid(error) from None
+    # Depth is bounded by now, and every text is UTF-8; numbers are left as they are spelt.
+    json.loads(body, object_pairs_hook=_check_names, parse_int=str, parse_float=str)
+    return found
+
+
+def _check_names(pairs: list[tuple[str, object]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise Problem(Kind.BAD_JSON, "Send each member of an object once; one is there twice.")
 
 
 def choose_media_type(accept: str, offered: Sequence[str]) -> str:

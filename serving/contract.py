@@ -75,13 +75,20 @@ class SendTimesRequest(Message):
     """Whom to send to, within which window, over which channels."""
 
     customers: list[CustomerId] = Field(
-        min_length=1, max_length=MAX_CUSTOMERS, examples=[["1", "13"]]
+        min_length=1,
+        max_length=MAX_CUSTOMERS,
+        examples=[["1", "13"]],
+        json_schema_extra={"uniqueItems": True},
     )
     """Customer ids, each once."""
     window: Window | None = None
     """Default: the seven days that start now."""
     channels: list[Channel] = Field(
-        default=["email"], min_length=1, max_length=len(CHANNELS), examples=[["email", "push"]]
+        default=["email"],
+        min_length=1,
+        max_length=len(CHANNELS),
+        examples=[["email", "push"]],
+        json_schema_extra={"uniqueItems": True},
     )
     """In order of preference; a customer gets the first one with consent."""
     quiet_hours: QuietHours | None = QuietHours()

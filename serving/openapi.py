@@ -13,7 +13,13 @@ from serving.customers import contract as customers
 from serving.customers.collect_endpoints import PATHS
 from serving.customers.routes import ONE
 from serving.decisions import contract as decisions
-from serving.openapi_conditions import add_conditions, add_replays
+from serving.openapi_conditions import (
+    RETRIED,
+    RETRY_AFTER,
+    add_conditions,
+    add_replays,
+    name_model,
+)
 from serving.problems import MEDIA_TYPE as PROBLEM_TYPE
 from serving.problems import Kind
 
@@ -52,7 +58,8 @@ _SEND_TIMES = {
         "type": "string",
         "description": (
             "One customer per line, as in `customers` of the JSON answer, and a last line with "
-            '`"complete": true`; where that is false, or there is none, customers are missing.'
+            '`"complete": true` and what holds for all; where that is false, or there is no such '
+            "line, customers are missing."
         ),
     },
 }
@@ -105,7 +112,7 @@ def _paths() -> dict[str, Any]:
             "post": _operation(
                 "sendTimes",
                 "The best times to reach customers",
-                {"200": _answers("Slots by customer.", _SEND_TIMES)},
+                {"200": name_model(_answers("Slots by customer.", _SEND_TIMES))},
                 (
                     Kind.BAD_JSON,
                     Kind.NOT_ACCEPTABLE,
@@ -358,6 +365,8 @@ def _operation(
         for kind in sorted((*problems, *ALWAYS), key=lambda kind: kind.status)
         if str(kind.status) not in answers
     }
+    for status in refusals.keys() & RETRIED:
+        refusals[status]["headers"]["Retry-After"] = RETRY_AFTER
     operation["responses"] = {**answers, **refusals}
     return operation
 

@@ -48,6 +48,19 @@ _HELD_HEADERS = {
 }
 
 
+RETRIED = frozenset({"429", "503", "504"})
+RETRY_AFTER = {
+    "description": "Seconds after which the request can be sent again.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+
+
+def name_model(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer with the header that names what made it."""
+    named = {"X-Model-Version": _HELD_HEADERS["X-Model-Version"]}
+    return {**answer, "headers": {**answer["headers"], **named}}
+
+
 def add_conditions(operation: dict[str, Any]) -> dict[str, Any]:
     """Return the operation with tags, 304 and compression."""
     responses = dict(operation["responses"])

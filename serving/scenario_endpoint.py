@@ -9,7 +9,6 @@ import anyio.to_thread
 import msgspec
 import pandas as pd
 from anyio import CapacityLimiter
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,11 +16,11 @@ from features.errors import InvalidRequest, UnknownName
 from models.demand.plan_changes import Change
 from models.demand.scenario import FIGURES, SIDES, find_series, run_scenario
 from models.demand.scenario_files import Scenarios
-from serving.bodies import JSON, choose_media_type, read_json_body
+from serving.bodies import JSON, choose_media_type, decode_body, read_json_body
 from serving.names import nearest
 from serving.planning import NotPlanned, UnknownNode
 from serving.predictor import Predictor
-from serving.problems import Fault, Kind, Problem, describe_invalid
+from serving.problems import Fault, Kind, Problem
 from serving.responses import as_problems, check_no_query, respond
 from serving.scenario_contract import ScenarioRequest
 from serving.settings import ServingSettings
@@ -51,10 +50,7 @@ class ScenarioEndpoint:
         check_no_query(request)
         choose_media_type(request.headers.get("accept", ""), (JSON,))
         body = await read_json_body(request, self.settings.max_body_bytes)
-        try:
-            asked = ScenarioRequest.model_validate_json(body)
-        except ValidationError as error:
-            raise describe_invalid(error) from None
+        asked = decode_body(body, ScenarioRequest)
         answer = partial(self._answer, asked)
         return respond(await anyio.to_thread.run_sync(answer, limiter=self._one_at_a_time))
 

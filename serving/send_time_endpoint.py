@@ -10,19 +10,18 @@ from functools import partial
 import anyio.to_thread
 import msgspec
 from anyio import CapacityLimiter
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from models.campaign.send_slots import QuietHours
 from serving.access.gate import REQUEST_ID, may_name_anybody
-from serving.bodies import JSON, NDJSON, choose_media_type, read_json_body
+from serving.bodies import JSON, NDJSON, choose_media_type, decode_body, read_json_body
 from serving.contract import SendTimesRequest
 from serving.decisions.log import DecisionLog
 from serving.decisions.people import find_ids
 from serving.metrics import Metrics
 from serving.predictor import Predictor, SendTimes
-from serving.problems import Fault, Kind, Problem, describe_invalid
+from serving.problems import Fault, Kind, Problem
 from serving.responses import as_problems, check_no_query, respond
 from serving.send_time_stream import SendTimeLines, split_query
 from serving.send_times import SendTimeQuery, count_evidence, default_window
@@ -73,14 +72,11 @@ class SendTimeEndpoint:
         is_large = len(query.customers) > self.settings.inline_customers
         answer = partial(self._answer, query, request_id, in_thread=is_large)
         if not is_large:
-            return respond(answer())
-        return respond(await anyio.to_thread.run_sync(answer, limiter=self._one_batch))
+            return answer()
+        return await anyio.to_thread.run_sync(answer, limiter=self._one_batch)
 
     def _read(self, body: bytes, *, may_name_anybody: bool) -> SendTimeQuery:
-        try:
-            asked = SendTimesRequest.model_validate_json(body)
-        except ValidationError as error:
-            raise describe_invalid(error) from None
+        asked = decode_body(body, SendTimesRequest)
         most = self.settings.max_customers
         if len(asked.customers) > most:
             fault = Fault(f"must have at most {most} entries", pointer="#/customers")
@@ -107,9 +103,10 @@ class SendTimeEndpoint:
         parts = list(split_query(query))
         return SendTimeLines(find, parts, self._one_batch, self.settings.timeout_seconds)
 
-    def _answer(self, query: SendTimeQuery, request_id: str, *, in_thread: bool) -> bytes:
+    def _answer(self, query: SendTimeQuery, request_id: str, *, in_thread: bool) -> Response:
         found = self._find(query, self.predictor, request_id, in_thread=in_thread)
-        return msgspec.json.encode(found)
+        headers = {"X-Model-Version": found.model_version, "Vary": "Accept"}
+        return respond(msgspec.json.encode(found), headers=headers)
 
     def _find(
         self, query: SendTimeQuery, predictor: Predictor, request_id: str, *, in_thread: bool

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 import anyio.to_thread
@@ -41,6 +42,10 @@ class LastLine(msgspec.Struct, frozen=True, omit_defaults=True):
         Lines above.
     degraded : bool
         Whether something that normally answers did not, for any of them.
+    model_version : str
+    profiles_as_of : datetime
+    window : dict
+        As in the JSON answer.
     problem : str
         Why it is incomplete, as a problem's type.
     detail : str
@@ -49,8 +54,10 @@ class LastLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
     complete: bool
     customers: int
-    degraded: bool = False
-    model_version: str = ""
+    degraded: bool
+    model_version: str
+    profiles_as_of: datetime
+    window: dict[str, datetime]
     problem: str = ""
     detail: str = ""
 
@@ -89,7 +96,7 @@ class SendTimeLines:
         """Send the head when the first part is there, so that a refusal is still a refusal."""
         stop_at = time.monotonic() + self.seconds
         found = await self._find(self.parts[0])
-        version, count, is_degraded = found.model_version, 0, False
+        first, count, is_degraded = found, 0, False
         await send(_head(found))
         problem: Problem | None = None
         for at in range(len(self.parts)):
@@ -105,10 +112,10 @@ class SendTimeLines:
             except Exception as error:  # noqa: BLE001 - the head is sent: only a line can tell
                 problem = _as_problem(error)
                 break
-            if found.model_version != version:
+            if found.model_version != first.model_version:
                 problem = Problem(Kind.NOT_LOADED, "The model changed; ask for all of them again.")
                 break
-        await _send(send, _end(problem, count, version, is_degraded=is_degraded))
+        await _send(send, _end(problem, count, first, is_degraded=is_degraded))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _find(self, part: SendTimeQuery) -> SendTimes:
@@ -121,7 +128,6 @@ def _head(found: SendTimes) -> dict[str, object]:
         "cache-control": "no-store",
         "vary": "Accept",
         "x-model-version": found.model_version,
-        "x-profiles-as-of": found.profiles_as_of.isoformat(),
     }
     return {
         "type": "http.response.start",
@@ -134,8 +140,11 @@ async def _send(send: Send, lines: bytes) -> None:
     await send({"type": "http.response.body", "body": lines, "more_body": True})
 
 
-def _end(problem: Problem | None, count: int, version: str, *, is_degraded: bool) -> bytes:
-    line = LastLine(problem is None, count, is_degraded, version)
+def _end(problem: Problem | None, count: int, first: SendTimes, *, is_degraded: bool) -> bytes:
+    line = LastLine(
+        problem is None, count, is_degraded,
+        first.model_version, first.profiles_as_of, first.window,
+    )  # fmt: skip
     if problem is not None:
         line = msgspec.structs.replace(line, problem=problem.kind.type, detail=problem.detail)
     return _ENCODER.encode(line) + b"\n"

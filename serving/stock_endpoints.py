@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 import pandas as pd
 from anyio import CapacityLimiter
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from features.errors import UnknownName
 from models.demand.assortment import find_assortment
 from serving.allocations import allocate
-from serving.bodies import CSV, JSON, choose_media_type, read_json_body
+from serving.bodies import CSV, JSON, choose_media_type, decode_body, read_json_body
 from serving.champions import Champion
 from serving.cursors import decode_cursor, encode_cursor
 from serving.exports import defuse
@@ -29,7 +29,6 @@ from serving.forecast_endpoints import CSV_TYPE, read_query
 from serving.names import nearest
 from serving.planning import Planning, UnknownNode
 from serving.predictor import Predictor
-from serving.problems import describe_invalid
 from serving.representations import Asked, find_held, represent
 from serving.responses import as_problems, check_no_query, respond
 from serving.settings import ServingSettings
@@ -90,10 +89,7 @@ class StockEndpoints:
         check_no_query(request)
         choose_media_type(request.headers.get("accept", ""), (JSON,))
         body = await read_json_body(request, self.settings.max_body_bytes)
-        try:
-            asked = AllocationRequest.model_validate_json(body)
-        except ValidationError as error:
-            raise describe_invalid(error) from None
+        asked = decode_body(body, AllocationRequest)
         with as_problems():
             planning = self.predictor.planning
             work = partial(allocate, planning.model, asked)

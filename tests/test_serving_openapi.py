@@ -124,3 +124,32 @@ def test_every_operation_has_its_own_name_and_answers():
 
 def test_the_channels_of_the_contract_are_those_of_the_schema():
     assert get_args(Channel) == CHANNELS
+
+
+def names_of(operation) -> set[str]:
+    return {parameter["name"] for parameter in operation.get("parameters", ())}
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/forecasts", "/v1/forecasts/levels", "/v1/stock-advice", "/v1/assortment"]
+)
+def test_what_can_be_held_says_so(path):
+    operation = DOCUMENT["paths"][path]["get"]
+    assert {"If-None-Match", "Accept-Encoding"} <= names_of(operation)
+    assert "content" not in operation["responses"]["304"]
+    for status in ("200", "304"):
+        assert {"ETag", "Cache-Control", "Vary"} <= operation["responses"][status]["headers"].keys()
+
+
+def test_writes_take_a_key_and_nothing_else_does():
+    taking = {
+        (path, method)
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+        if "Idempotency-Key" in names_of(operation)
+    }
+    names = ("identify", "track", "page", "screen", "group", "alias", "batch", "webhook")
+    writes = {(f"/v1/{name}", "post") for name in names}
+    assert taking == writes | {("/v1/customers/{customer}", "delete")}
+    for path, method in taking:
+        assert "409" in DOCUMENT["paths"][path][method]["responses"]

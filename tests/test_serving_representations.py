@@ -106,8 +106,11 @@ def test_customers_by_line_are_those_of_the_answer(call):
     lines = call("POST", "/v1/send-times", json=body, headers=ROW)
     assert lines.headers["x-model-version"] == "3"
     *rows, last = (json.loads(line) for line in lines.text.splitlines())
-    assert last == {"complete": True, "customers": 600, "model_version": "3"}
-    whole = call("POST", "/v1/send-times", json=body).json()["customers"]
+    answer = call("POST", "/v1/send-times", json=body)
+    assert answer.headers["x-model-version"] == "3"
+    whole = answer.json().pop("customers")
+    told = {name: value for name, value in answer.json().items() if name != "customers"}
+    assert last == {"complete": True, "customers": 600, **told}
     assert [row["customer_id"] for row in rows] == body["customers"]
     assert [row["slots"][:1] and row["slots"][0]["start"] for row in rows] == [
         row["slots"][:1] and row["slots"][0]["start"] for row in whole
