@@ -19,6 +19,7 @@ from rich.console import Console
 
 from features.errors import AlmanacError
 from serving.customers import commands as customer_commands
+from training import release_commands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -392,6 +393,8 @@ def report(
     terminal.say(f"wrote {page}")
 
 
+app.command("challenge", rich_help_panel=OPERATIONS)(release_commands.challenge)
+app.command("rollback", rich_help_panel=OPERATIONS)(release_commands.rollback)
 app.command("ingest", rich_help_panel=OPERATIONS)(customer_commands.ingest)
 app.command("dead-letters", rich_help_panel=OPERATIONS)(customer_commands.dead_letters)
 app.command("erase", rich_help_panel=OPERATIONS)(customer_commands.erase)

@@ -16,6 +16,7 @@ from types import FrameType
 
 from features.errors import AlmanacError
 from features.project import Project
+from serving.rollout.follower import Follower
 from serving.settings import ServingSettings
 
 START_SECONDS = 60.0
@@ -47,7 +48,7 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
         If the port is taken, or the service ends or says nothing while it starts.
     """
     settings = project.section("serving", ServingSettings)
-    service = start(project)
+    service, follower = start(project), Follower(project, settings)
     received: list[int] = []
 
     def stop(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -59,12 +60,14 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
         wait_until_alive(service, settings)
         if on_ready is not None:
             on_ready(address(settings))
+        follower.start()
         code = service.wait()
     except NotStarted:
         if not received:
             raise
         code = 0
     finally:
+        follower.stop()
         end(service, settings.drain_seconds)
         for name, handler in before.items():
             signal.signal(name, handler)
