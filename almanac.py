@@ -21,6 +21,7 @@ from features.errors import AlmanacError
 from serving.access.commands import keys_app
 from serving.customers import commands as customer_commands
 from serving.decisions import commands as decision_commands
+from training import release_commands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -395,6 +396,8 @@ def report(
     terminal.say(f"wrote {page}")
 
 
+app.command("challenge", rich_help_panel=OPERATIONS)(release_commands.challenge)
+app.command("rollback", rich_help_panel=OPERATIONS)(release_commands.rollback)
 app.command("ingest", rich_help_panel=OPERATIONS)(customer_commands.ingest)
 app.command("dead-letters", rich_help_panel=OPERATIONS)(customer_commands.dead_letters)
 app.command("erase", rich_help_panel=OPERATIONS)(customer_commands.erase)

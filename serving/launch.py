@@ -22,6 +22,7 @@ from features.project import Project
 from serving.access.callers import is_anybody_asked
 from serving.decisions.keeper import Keeper
 from serving.drain import place_mark
+from serving.rollout.follower import Follower
 from serving.settings import ServingSettings, read_settings
 
 START_SECONDS = 60.0
@@ -53,7 +54,7 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
         If the port is taken, or the service ends or says nothing while it starts.
     """
     settings = read_settings(project)
-    service = start(project)
+    service, follower = start(project), Follower(project, settings)
     mark, received = place_mark(project, settings), list[int]()
 
     def stop(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -72,6 +73,7 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
         wait_until_alive(service, settings)
         if on_ready is not None:
             on_ready(address(settings))
+        follower.start()
         with Keeper(project):
             code = service.wait()
     except NotStarted:
@@ -79,6 +81,7 @@ def serve(project: Project, on_ready: Callable[[str], None] | None = None) -> in
             raise
         code = 0
     finally:
+        follower.stop()
         end(service, settings.drain_seconds)
         mark.unlink(missing_ok=True)
         for name, handler in before.items():

@@ -1,17 +1,38 @@
-"""Handing a champion to serving: an immutable folder, checked, then an atomic pointer."""
+"""Handing a model to serving: an immutable folder, checked, then an atomic pointer."""
 
 from __future__ import annotations
 
+import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
-from models.artifact import Artifact, Pointer, load_artifact, write_pointer
+from features.errors import ArtifactError, NotTrained
+from models.artifact import (
+    CHALLENGER_POINTER,
+    POINTER,
+    Artifact,
+    Pointer,
+    load_artifact,
+    read_pointer,
+    write_pointer,
+)
 from models.demand.forecast_series import FORECASTS_FILE
 from models.demand.forecast_store import store_records
+from models.golden.check import check_golden
+from training.history import Action, append_history, begin_history
 
 
 def publish_bundle(
-    published: Path, kind: str, bundle: Path, *, version: str, run_id: str
+    published: Path,
+    kind: str,
+    bundle: Path,
+    *,
+    version: str,
+    run_id: str,
+    action: Action = "publish",
+    reason: str = "",
+    now: datetime | None = None,
 ) -> Artifact:
     """Copy `bundle` below `published`, check every byte of the copy, then point at it.
 
@@ -25,6 +46,10 @@ def publish_bundle(
         Folder written by `models.artifact.write_artifact`.
     version, run_id : str
         What the registry calls this model, and the run that made it.
+    action, reason : str
+        What the history says of it.
+    now : datetime, optional
+        With a zone; else the clock's.
 
     Returns
     -------
@@ -34,18 +59,63 @@ def publish_bundle(
     Raises
     ------
     ArtifactError
-        If the bundle is damaged; what was published before stays published.
+        If the bundle is damaged, or answers otherwise than when it was trained; what was published
+        before stays published.
     """
+    copy = _copy(published, kind, bundle, version)
+    pointer = Pointer(version, copy.directory.name, copy.digest, run_id)
+    at = now or datetime.now(UTC)
+    begin_history(published, kind, at)
+    if _find(published, kind) != pointer:
+        write_pointer(published, kind, pointer)
+        append_history(published, kind, pointer, action, at, reason=reason)
+    challenger = _find(published, kind, CHALLENGER_POINTER)
+    if challenger is not None and challenger.version == version:
+        withdraw_challenger(published, kind)  # it is champion now
+    return copy
+
+
+def publish_challenger(
+    published: Path, kind: str, bundle: Path, *, version: str, run_id: str
+) -> Artifact:
+    """Publish a bundle beside the champion, to be tried as `[challenger]` says; see above."""
+    copy = _copy(published, kind, bundle, version)
+    pointer = Pointer(version, copy.directory.name, copy.digest, run_id)
+    write_pointer(published, kind, pointer, CHALLENGER_POINTER)
+    return copy
+
+
+def withdraw_challenger(published: Path, kind: str) -> bool:
+    """Point at no challenger any more; False where there was none."""
+    path = published / kind / CHALLENGER_POINTER
+    is_there = path.exists()
+    path.unlink(missing_ok=True)
+    return is_there
+
+
+def _copy(published: Path, kind: str, bundle: Path, version: str) -> Artifact:
     source = load_artifact(bundle, kind, on_disk=(FORECASTS_FILE,))
+    check_golden(kind, source.files, source.large)
     directory = f"v{version}-{source.digest[:8]}"
     target = published / kind / directory
     if not target.exists():
-        partial = target.with_name(f".{directory}.partial")
+        partial = target.with_name(f".{directory}.{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(bundle, partial)
-        partial.rename(target)
+        try:
+            partial.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            shutil.rmtree(partial)  # somebody else published the same meanwhile
     copy = load_artifact(target, kind, on_disk=(FORECASTS_FILE,))
     for forecasts in copy.large.values():
         store_records(forecasts)
-    write_pointer(published, kind, Pointer(version, directory, copy.digest, run_id))
     return copy
+
+
+def _find(published: Path, kind: str, name: str = POINTER) -> Pointer | None:
+    try:
+        return read_pointer(published, kind, name)
+    except (NotTrained, ArtifactError):
+        return None

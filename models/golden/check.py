@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from models.artifact import LargeFile
 from models.golden.demand import (
     FORECASTS_FILE,
     build_demand_golden,
@@ -34,8 +35,18 @@ def add_golden(kind: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {**files, GOLDEN_FILE: build(files)}
 
 
-def check_golden(kind: str, files: Mapping[str, bytes]) -> bool:
+def check_golden(
+    kind: str, files: Mapping[str, bytes], large: Mapping[str, LargeFile] | None = None
+) -> bool:
     """Load a model's files and ask the golden questions; False where they hold none.
+
+    Parameters
+    ----------
+    kind : str
+        'demand' or 'promotion'.
+    files : mapping of name to bytes
+    large : mapping of name to LargeFile, optional
+        Those that were left on disk.
 
     Raises
     ------
@@ -46,4 +57,6 @@ def check_golden(kind: str, files: Mapping[str, bytes]) -> bool:
         return False
     if kind == "promotion":
         return check_promotion_golden(files, PromotionParts.from_files(files))
-    return check_demand_golden(files, look_in_file(files))
+    on_disk = (large or {}).get(FORECASTS_FILE)
+    forecasts = files[FORECASTS_FILE] if on_disk is None else on_disk.path
+    return check_demand_golden(files, look_in_file(forecasts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,10 +60,10 @@ def check_demand_golden(files: Mapping[str, bytes], look: Look) -> bool:
     return True
 
 
-def look_in_file(files: Mapping[str, bytes]) -> Look:
+def look_in_file(forecasts: bytes | Path) -> Look:
     """Return what looks forecasts up in the file itself, without the service's own look-up."""
     own = dict(zip(QUANTILES, QUANTILE_NAMES, strict=True))
-    content = io.BytesIO(files[FORECASTS_FILE])
+    content = forecasts if isinstance(forecasts, Path) else io.BytesIO(forecasts)
 
     def look(keys: Mapping[str, Any], quantiles: tuple[float, ...]) -> list[float]:
         names = [own[quantile] for quantile in quantiles]

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import ArtifactError, NotTrained
-from models.artifact import MANIFEST, POINTER, read_pointer, write_pointer
+from models.artifact import CHALLENGER_POINTER, MANIFEST, POINTER, read_pointer, write_pointer
 from training.erasure.rows import count_customers, is_row_file, write_without
 from training.erasure.staging import Staging, walk_files
+from training.history import HISTORY_FILE, move_history
 
 ERASED = "erased"
 """Key of a manifest: what was erased from the folder, one entry an erasure."""
+POINTERS = (POINTER, CHALLENGER_POINTER)
 _DESCRIPTION = "MLmodel"
 _DIGEST_SUFFIX = re.compile(r"-[0-9a-f]{8}$")
 
@@ -172,15 +174,26 @@ def _repoint(bundle: Bundle, target: Path, digest: str, staging: Staging) -> str
         staging.write_text(description, line.sub(rf"\g<1>{there}", text))
         return ""
     named = _DIGEST_SUFFIX.sub("", bundle.directory.name).removeprefix("v")
-    if not (folder / POINTER).exists():
-        return named
+    found = [_repoint_one(bundle, target, digest, name) for name in POINTERS]
+    history = move_history(folder, bundle.directory.name, target.name, (bundle.digest, digest))
+    if history is not None:
+        staging.write_text(folder / HISTORY_FILE, history)
+    return next((version for version in found if version is not None), named)
+
+
+def _repoint_one(bundle: Bundle, target: Path, digest: str, name: str) -> str | None:
+    """Let one pointer name `target` if it named the folder; return the version it tells then."""
+    folder = bundle.directory.parent
+    if not (folder / name).exists():
+        return None
     try:
-        pointer = read_pointer(folder.parent, folder.name)
+        pointer = read_pointer(folder.parent, folder.name, name)
     except (NotTrained, ArtifactError):
-        return named  # damaged before, and no more damaged now: promote again
+        return None  # damaged before, and no more damaged now: promote again
     if pointer.directory != bundle.directory.name:
-        return named
+        return None
     # A pointer whose digest is not the folder's is refused, and stays refused.
     after = digest if pointer.digest == bundle.digest else pointer.digest
-    write_pointer(folder.parent, folder.name, replace(pointer, directory=target.name, digest=after))
+    moved = replace(pointer, directory=target.name, digest=after)
+    write_pointer(folder.parent, folder.name, moved, name)
     return pointer.version

@@ -198,7 +198,10 @@ def _build_notes(
         if any(column.name in CUSTOMER_COLUMNS for column in TABLES[name].columns)
     ]
     if affected:
-        notes.append("services that are running hold the models as they were; start them again")
+        notes.append(
+            "services that are running take the models without the customers over within seconds; "
+            "/readyz tells if one was refused"
+        )
     if is_server_used(project):
         notes.append(
             "[tracking] uri: models and evidence on this MLflow server are out of reach; remove "
