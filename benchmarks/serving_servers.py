@@ -59,6 +59,15 @@ class Server:
         """Return the process that answers: the one that holds most memory."""
         return max(self.tree(), key=_rss)
 
+    def cpu_seconds(self) -> float:
+        """Return what its processes have used of the processor."""
+        used = 0.0
+        for process in self.tree():
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                used += times.user + times.system
+        return used
+
     def end(self) -> None:
         """Stop the server, and what it leaves behind."""
         tree = self.tree()

@@ -27,9 +27,10 @@ def measure_beside(bench: Bench) -> list[Row]:
         with running(server):
             run_closed_loop(bench.port, load, connections=1, seconds=2)
             for at_once in (1, 16):
-                found[name, at_once] = run_closed_loop(
-                    bench.port, load, connections=at_once, seconds=bench.seconds
-                )
+                used = server.cpu_seconds()
+                each = run_closed_loop(bench.port, load, connections=at_once, seconds=bench.seconds)
+                each["cpu_ms"] = 1000 * (server.cpu_seconds() - used) / max(each["requests"], 1)
+                found[name, at_once] = each
     return _compare(found)
 
 
@@ -63,7 +64,7 @@ def _compare(found: dict[tuple[str, int], dict[str, float]]) -> list[Row]:
             row(
                 f"{name}, c = {at_once}",
                 "beside",
-                _milliseconds(each) + failed,
+                f"{_milliseconds(each)}; {each['cpu_ms']:.2f} ms CPU a request{failed}",
                 is_met=not each["failed"],
                 how="one worker; mlflow: a pyfunc around the same predictor, by /invocations",
             )

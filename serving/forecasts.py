@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import msgspec
 import numpy as np
@@ -245,7 +245,10 @@ class ForecastTable:
         is_late = last is not None and series.last[at] > last
         if not (is_early or is_late):
             return start, stop
-        dates = series.records.take(np.arange(start, stop))[DATE]
+        if series.last[at] - series.first[at] == stop - start - 1:
+            dates = np.arange(series.first[at], series.last[at] + 1)  # a row for every day
+        else:
+            dates = series.records.take(np.arange(start, stop))[DATE]
         low, high = 0, stop - start
         if first is not None:
             low = int(np.searchsorted(dates, first, side="left"))
@@ -321,6 +324,7 @@ def _as_days(day: date) -> int:
     return day.toordinal() - _EPOCH
 
 
+@lru_cache(maxsize=4096)
 def _as_text(days: int | np.integer) -> str:
     return date.fromordinal(int(days) + _EPOCH).isoformat()
 

@@ -64,11 +64,17 @@ def test_answers_from_disk_are_those_from_memory(published, forecast_file, query
         from_row = expected.next_row
 
 
-def test_the_table_read_in_pieces_is_the_same_as_at_once(published, forecast_file, monkeypatch):
+def test_the_table_read_in_pieces_is_the_same_as_at_once(
+    tmp_path, forecast_file, publish_model, monkeypatch
+):
+    monkeypatch.setattr(models.artifact, "LARGE_BYTES", 100)
+    content = io.BytesIO()
+    pd.read_parquet(io.BytesIO(forecast_file)).to_parquet(content, index=False, row_group_size=7)
+    publish_model(tmp_path, "demand", {"forecasts.parquet": content.getvalue()})
     expected = ForecastTable(forecast_file).find(ForecastQuery(), (0.5,), limit=999)
-    monkeypatch.setattr("models.demand.forecast_records.PIECE_ROWS", 7)
-    for table in (ForecastTable(forecast_file), open_table(published)):
+    for table in (ForecastTable(content.getvalue()), open_table(tmp_path)):
         assert table.find(ForecastQuery(), (0.5,), limit=999) == expected
+        assert table.levels == ForecastTable(forecast_file).levels
 
 
 def test_single_precision_is_kept_and_answered_as_it_is(published, folder, forecast_file):

@@ -16,7 +16,6 @@ DATE, ORIGIN, MEAN, QUANTILES = "date", "origin", "mean", "quantiles"
 KEY = (LEVEL, REGION, PRODUCT)
 ROW_TEXT = ("region_level", "product_level", "model", "evidence")
 TEXT_COLUMNS = (*KEY, *ROW_TEXT)
-PIECE_ROWS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def iterate_records(
     }
     columns = [*TEXT_COLUMNS, DATE, ORIGIN, MEAN, *(name for _, name in layout.quantiles)]
     row = record_type(len(layout.quantiles), layout.number)
-    for batch in file.iter_batches(PIECE_ROWS, columns=columns):
+    for batch in _read_pieces(file, columns):
         records = np.empty(batch.num_rows, dtype=row)
         for name in (DATE, ORIGIN):
             _check_filled(batch.column(name), name)
@@ -133,13 +132,19 @@ def _quantile_columns(names: list[str]) -> tuple[tuple[float, str], ...]:
 
 def _collect_names(file: pq.ParquetFile) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {name: set() for name in TEXT_COLUMNS}
-    for batch in file.iter_batches(PIECE_ROWS, columns=list(TEXT_COLUMNS)):
+    for batch in _read_pieces(file, list(TEXT_COLUMNS)):
         for name, names in found.items():
             _check_filled(batch.column(name), name)
             column = _as_dictionary(batch.column(name))
             used = np.unique(column.indices.to_numpy())
             names.update(column.dictionary.take(pa.array(used)).cast(pa.string()).to_pylist())
     return found
+
+
+def _read_pieces(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Yield row group after row group; `iter_batches` would hold gigabytes of those read before."""
+    for group in range(file.num_row_groups):
+        yield from file.read_row_group(group, columns=columns).to_batches()
 
 
 def _as_dictionary(column: pa.Array) -> pa.DictionaryArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
@@ -68,12 +70,21 @@ def find_interval(quantiles: Floats, coverage: float) -> tuple[Floats, Floats]:
     >>> [bound.tolist() for bound in find_interval(row + 1, 0.8)]
     [[1.0], [4.0]]
     """
+    low, high, right, share = _place(coverage)
+    lower, upper = quantiles[:, low], quantiles[:, high]
+    one_sided = quantiles[:, right - 1] * (1 - share) + quantiles[:, right] * share
+    return lower, np.where(lower > 0, upper, one_sided)
+
+
+@lru_cache(maxsize=16)
+def _place(coverage: float) -> tuple[int, int, int, float]:
+    """Return where among `QUANTILES` the bounds are, and the share of the one right of `coverage`.
+
+    The same for every row; SciPy takes longer for it than a look-up in the forecasts may.
+    """
     tail = (1 - coverage) / 2
     at = np.asarray(QUANTILES)
     low, high = (int(np.argmin(np.abs(at - bound))) for bound in (tail, 1 - tail))
-    lower, upper = quantiles[:, low], quantiles[:, high]
     right = int(np.searchsorted(at, coverage - 1e-12))
     scores = stats.norm.ppf([at[right - 1], at[right], coverage])
-    share = (scores[2] - scores[0]) / (scores[1] - scores[0])
-    one_sided = quantiles[:, right - 1] * (1 - share) + quantiles[:, right] * share
-    return lower, np.where(lower > 0, upper, one_sided)
+    return low, high, right, float((scores[2] - scores[0]) / (scores[1] - scores[0]))
