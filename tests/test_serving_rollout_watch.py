@@ -50,8 +50,8 @@ def versions(files):
 class Service:
     """The API over a workspace, with a watcher that looks when it is told to."""
 
-    def __init__(self, folder, versions, challenger=None, required=()):
-        self.project = write_project(folder, FREE)
+    def __init__(self, folder, versions, challenger=None, project=None):
+        self.project = project or write_project(folder, FREE)
         self.published, self.versions = self.project.workspace.published, versions
         publish(self.published, versions[1], 1)
         self.predictor, self.metrics = Predictor.load(self.published), Metrics()
@@ -60,7 +60,7 @@ class Service:
         settings = challenger or ChallengerSettings()
         self.trials = Trials(self.project, settings, self.predictor, self.metrics)
         self.watcher = Watcher(
-            self.predictor, self.project, required, self.trials, self.metrics, lambda: self.seconds
+            self.predictor, self.project, (), self.trials, self.metrics, lambda: self.seconds
         )
         self.watcher.look()
         status = RolloutStatus(self.predictor, settings, self.published, 0.0, self.tick)
@@ -314,8 +314,8 @@ def test_no_pickle_is_ever_read(service, monkeypatch):
 class Load:
     """Clients that ask until they are told to stop, each over its own connection."""
 
-    def __init__(self, url, bodies):
-        self.answers, self.failures = [], []
+    def __init__(self, url, bodies, pause=0.0):
+        self.answers, self.failures, self.pause = [], [], pause
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._ask, args=(url, body), daemon=True) for body in bodies
@@ -335,6 +335,7 @@ class Load:
                     self.answers.append(answer.json())
                 else:
                     self.failures.append((answer.status_code, answer.text))
+                time.sleep(self.pause)
 
     def stop(self):
         self._stop.set()
