@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from datetime import datetime
 from functools import partial
 
@@ -96,25 +95,20 @@ class SendTimeEndpoint:
         )
 
     def _stream(self, query: SendTimeQuery, request_id: str) -> SendTimeLines:
-        # What is loaded may be replaced while lines are sent; a copy keeps what it began with.
-        find = partial(
-            self._find, predictor=copy(self.predictor), request_id=request_id, in_thread=True
-        )
+        find = partial(self._find, request_id=request_id, in_thread=True)
         parts = list(split_query(query))
         return SendTimeLines(find, parts, self._one_batch, self.settings.timeout_seconds)
 
     def _answer(self, query: SendTimeQuery, request_id: str, *, in_thread: bool) -> Response:
-        found = self._find(query, self.predictor, request_id, in_thread=in_thread)
+        found = self._find(query, request_id, in_thread=in_thread)
         headers = {"X-Model-Version": found.model_version, "Vary": "Accept"}
         return respond(msgspec.json.encode(found), headers=headers)
 
-    def _find(
-        self, query: SendTimeQuery, predictor: Predictor, request_id: str, *, in_thread: bool
-    ) -> SendTimes:
+    def _find(self, query: SendTimeQuery, request_id: str, *, in_thread: bool) -> SendTimes:
         now = self.clock()
 
         def ask(asked: SendTimeQuery) -> SendTimes:
-            return predictor.send_times(asked, now, in_thread=in_thread)
+            return self.predictor.send_times(asked, now, in_thread=in_thread)
 
         with as_problems():
             if self.decisions is None:
@@ -125,7 +119,7 @@ class SendTimeEndpoint:
                     ask,
                     request_id=request_id,
                     decided_at=now,
-                    ids=find_ids(self.predictor.customers, query.customers, in_thread=in_thread),
+                    ids=find_ids(self.predictor, query.customers, in_thread=in_thread),
                 )
         self.metrics.count_customers(count_evidence(answer.customers))
         return answer

@@ -112,6 +112,8 @@ class Service:
         )
         Front.api = trace_api(api, self.traces)
         self.trials = Trials(project, challenger, predictor, metrics)
+        if self.decisions is not None:
+            self.trials.attach(self.decisions.record_shadow)
         self.watcher = Watcher(predictor, project, settings.required, self.trials, metrics)
         self.watcher.look()
         self.watcher.start()

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from features.errors import ProjectError
 from features.project import load_project
 from serving import contract
+from serving.client import Almanac
 from serving.launch import (
     NotStarted,
     address,
@@ -129,6 +131,34 @@ def test_what_one_worker_stores_every_worker_tells_at_once(client, settings):
     for _ in range(6):
         answer = httpx.get(f"{address(settings)}/v1/customers/ann")
         assert answer.status_code == 404
+
+
+def test_fifty_at_once_with_one_key_have_one_effect_over_both_workers(client, settings):
+    told = {"messageId": "fifty", "userId": "bea", "event": "Product Viewed"}
+
+    def send(_):  # new connections, so that both workers are met
+        url, headers = f"{address(settings)}/v1/track", {"Idempotency-Key": "fifty"}
+        return httpx.post(url, json=told, headers=headers, timeout=10.0)
+
+    with ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(send, range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    # were a second one taken to the store, it would be told as a duplicate
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert answers[0].json()["accepted"] == 1
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1
+
+
+def test_the_client_lines_tags_and_compression_over_the_port(client, settings):
+    with Almanac(address(settings)) as almanac:
+        lines = list(almanac.send_time_lines([f"c{i}" for i in range(1_000)]))
+        assert [line.customer_id for line in lines] == [f"c{i}" for i in range(1_000)]
+        assert len(list(almanac.forecasts(level="store/category", limit=50))) == 120
+    packed = client.get("/v1/forecasts", headers={"accept-encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert len(packed.json()["forecasts"]) == 100
+    held = client.get("/v1/forecasts", headers={"if-none-match": packed.headers["etag"]})
+    assert (held.status_code, held.content) == (304, b"")
 
 
 def test_bentomls_own_addresses_are_not_answered(client):

@@ -16,12 +16,14 @@ from features.served.places import CHAMPION, ServedPlaces
 from features.served.pseudonyms import Pseudonyms, load_key
 from serving.decisions.exploration import Ask, Explorer
 from serving.decisions.identifiers import DecisionIds
+from serving.decisions.people import is_address
 from serving.decisions.rows import Draw, Occasion, RowMaker
 from serving.decisions.settings import DecisionSettings, read_settings
 from serving.decisions.spool import Spool, SpoolFull
 from serving.logs import FIELDS, LOGGER
 from serving.predictor import SendTimes
 from serving.problems import Kind, Problem
+from serving.rollout.shadow import ShadowAnswer
 from serving.send_times import CustomerSendTimes, SendTimeQuery
 
 log = logging.getLogger(LOGGER)
@@ -164,6 +166,20 @@ class DecisionLog:
             return msgspec.structs.replace(answer, degraded=True)
         self.count(LOGGED, len(made))
         return msgspec.structs.replace(answer, customers=_name(answer.customers, made))
+
+    def record_shadow(self, shadow: ShadowAnswer) -> None:
+        """Log what a challenger would have answered; nobody is told these ids.
+
+        Who was asked for by an address is left out: the thread that scores cannot look up whose it
+        is, and a row under another pseudonym would outlive an erasure.
+        """
+        decided_at = shadow.now
+        if decided_at is None:  # answered as published, at no moment
+            return
+        customers = [one for one in shadow.answer if not is_address(one.customer_id)]
+        window = {"start": shadow.query.start, "end": shadow.query.end}
+        answer = SendTimes(shadow.model_version, decided_at, window, False, customers)
+        self.record(shadow.query, answer, role=shadow.role, decided_at=decided_at)
 
     def close(self) -> None:
         """Bring all to the disk; nothing is logged after."""

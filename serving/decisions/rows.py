@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 import numpy as np
 
+from features.served.places import CHALLENGER
 from features.served.pseudonyms import Pseudonyms
 from models.campaign.send_slots import QuietHours
 from serving.decisions.lines import Candidate, DecisionRow
@@ -118,8 +119,8 @@ class RowMaker:
             occasion.decided_at,
             self._name(customer, occasion.ids),
             SEND_TIMES,
-            occasion.role,
-            occasion.model_version,
+            CHALLENGER if customer.model_version else occasion.role,
+            customer.model_version or occasion.model_version,
             EXPLORE if draw else BEST,
             hash_profile(customer),
             evidence.label,
