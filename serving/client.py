@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from serving import contract, scenario_contract, stock_contract
 from serving.client_calls import Caller, Refused, Retries
 from serving.customers import contract as customers
+from serving.decisions import contract as decisions
 
 __all__ = ["Almanac", "Incomplete", "Refused", "Retries"]
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -123,6 +124,11 @@ class Almanac:
             last = None
         if last is None or not last["complete"]:
             raise Incomplete(count, "" if last is None else last.get("problem", ""))
+
+    def outcomes(self, told: Sequence[decisions.Outcome]) -> decisions.OutcomesTaken:
+        """Tell what came of the messages that were sent by the service's answers."""
+        body = _dump(decisions.OutcomesRequest(outcomes=list(told)))
+        return self._write("POST", "/v1/outcomes", decisions.OutcomesTaken, body)
 
     def forecasts(
         self,

@@ -21,6 +21,7 @@ from serving.decisions.log import DecisionLog
 from serving.decisions.settings import DecisionSettings
 from serving.decisions.spool import Spool, SpoolFull
 from serving.predictor import Predictor
+from serving.rollout.shadow import ShadowAnswer
 from serving.send_times import SendTimeQuery, default_window
 from serving.settings import ServingSettings
 from tests.conftest import NOW
@@ -275,7 +276,7 @@ def test_a_person_is_one_pseudonym_whatever_they_are_asked_for_by(tmp_path, publ
     predictor.customers = open_customers(project, predictor.champions)
     places = ServedPlaces(tmp_path)
     log = DecisionLog(places, KEY, DecisionSettings(), np.random.default_rng(1))
-    call = open_client(build_api(predictor, ServingSettings(), lambda: NOW, log))
+    call = open_client(build_api(predictor, ServingSettings(), lambda: NOW, decisions=log))
     told = {"messageId": "m1", "userId": "ann", "traits": {"email": "ann@example.com"}}
     assert call("POST", "/v1/identify", json=told).status_code == 200
     names = ["ann", "ann@example.com", "email:ann@example.com", "email:who@example.com"]
@@ -289,3 +290,20 @@ def test_a_person_is_one_pseudonym_whatever_they_are_asked_for_by(tmp_path, publ
     assert pseudonyms.of(names[3]) not in rows
     log.close()
     predictor.customers.close()
+
+
+def test_what_a_challenger_answered_or_would_have_is_told_apart(open_log, predictor):
+    _, log, places = open_log()
+    start = datetime(2026, 11, 9, tzinfo=UTC)
+    query = SendTimeQuery(
+        ["c0", "c1"], start, start + timedelta(days=1), ("email",), None, 1, False
+    )
+    answer = predictor.send_times(query)
+    first, second = answer.customers
+    canary = msgspec.structs.replace(first, model_version="9")
+    answer = msgspec.structs.replace(answer, customers=[canary, second])
+    log.record(query, answer, decided_at=NOW)
+    addressed = msgspec.structs.replace(second, customer_id="email:ann@example.com")
+    log.record_shadow(ShadowAnswer(query, NOW, [second, addressed], "10"))
+    told = [(row["role"], row["model_version"]) for row in read_rows(places.decision_spool)]
+    assert told == [("challenger", "9"), ("champion", answer.model_version), ("shadow", "10")]

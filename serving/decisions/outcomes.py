@@ -7,17 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import anyio.to_thread
 import msgspec
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.bodies import JSON, choose_media_type, read_json_body
+from serving.bodies import JSON, choose_media_type, decode_body, read_json_body
 from serving.decisions.contract import Outcome, OutcomesRequest
 from serving.decisions.identifiers import DecisionIds
 from serving.decisions.lines import OutcomeLine
 from serving.decisions.log import DecisionLog, as_problem
 from serving.decisions.spool import SpoolFull
-from serving.problems import Fault, Kind, Problem, describe_invalid
+from serving.problems import Fault, Kind, Problem
 from serving.responses import check_no_query, respond
 from serving.settings import ServingSettings
 
@@ -52,10 +51,7 @@ class OutcomesEndpoint:
         check_no_query(request)
         choose_media_type(request.headers.get("accept", ""), (JSON,))
         body = await read_json_body(request, self.settings.max_body_bytes)
-        try:
-            told = OutcomesRequest.model_validate_json(body).outcomes
-        except ValidationError as error:
-            raise describe_invalid(error) from None
+        told = decode_body(body, OutcomesRequest).outcomes
         if self.decisions is None:
             raise Problem(
                 Kind.NOT_STORED,
