@@ -161,7 +161,7 @@ def test_a_full_spool_may_refuse(open_log):
 
 
 def test_outcomes_that_the_disk_does_not_take_are_refused(open_log, monkeypatch):
-    call, _, places = open_log()
+    call, _, _ = open_log()
     (customer,) = call("POST", SEND, json={"customers": ["c0"]}).json()["customers"]
 
     def refuse(descriptor):
