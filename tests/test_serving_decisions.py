@@ -161,6 +161,24 @@ def test_a_full_spool_may_refuse(open_log):
     assert response.headers["retry-after"] == "30"
 
 
+def test_outcomes_that_the_disk_does_not_take_are_refused(open_log, monkeypatch):
+    call, _, _ = open_log()
+    (customer,) = call("POST", SEND, json={"customers": ["c0"]}).json()["customers"]
+
+    def refuse(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        response = call("POST", "/v1/outcomes", json=outcomes_of(customer["decision_id"]))
+    assert response.status_code == 503
+    assert response.json()["type"] == "urn:almanac:problem:not-stored"
+    assert "retry-after" in response.headers
+    # sent again, it is taken, and what was written before counts once with it
+    response = call("POST", "/v1/outcomes", json=outcomes_of(customer["decision_id"]))
+    assert response.json()["accepted"] == 1
+
+
 def test_a_disk_that_takes_half_a_line_keeps_none_of_it(tmp_path, monkeypatch):
     spool = Spool(tmp_path, 1 << 20, sync_seconds=0)
     spool.append(b"one\n", NOW)

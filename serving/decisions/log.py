@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from features.project import Project
-from features.served.places import CHAMPION, ServedPlaces
+from features.served.places import CHAMPION, SHADOW, ServedPlaces
 from features.served.pseudonyms import Pseudonyms, load_key
 from serving.decisions.exploration import Ask, Explorer
 from serving.decisions.identifiers import DecisionIds
@@ -161,7 +161,7 @@ class DecisionLog:
         except SpoolFull as error:
             self.count(LOST, len(made))
             self._complain(error)
-            if self.settings.when_full == "refuse" and role != "shadow":
+            if self.settings.when_full == "refuse" and role != SHADOW:
                 raise as_problem(error) from None
             return msgspec.structs.replace(answer, degraded=True)
         self.count(LOGGED, len(made))
