@@ -316,6 +316,7 @@ def test_retraining_is_recommended_with_its_reasons_and_files_hold_no_nan(tmp_pa
     checks = (
         Check("forecast", "v1/wape", "demand", Verdict.ALERT, "WAPE is | high", 9, float("nan")),
         Check("drift", "spend", "promotion", Verdict.WATCH, "moved"),
+        Check("roles", "challenger answers", "promotion", Verdict.ALERT, "is worse"),
     )
     findings = Findings(datetime(2026, 3, 1, tzinfo=UTC), checks)
     assert findings.verdict is Verdict.ALERT

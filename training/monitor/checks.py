@@ -87,7 +87,8 @@ class Findings:
         """Models that should be trained again, each with its reason."""
         found: dict[str, list[str]] = {}
         for check in self.checks:
-            if check.verdict is Verdict.ALERT:
+            # A challenger that does worse is no reason to train the champion again.
+            if check.verdict is Verdict.ALERT and check.kind != "roles":
                 found.setdefault(check.model, []).append(check.reason)
         return {model: _join(reasons) for model, reasons in found.items()}
 
