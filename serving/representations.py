@@ -55,7 +55,7 @@ class Asked:
             _CODE,
             self.champion.digest,
             self.champion.version,
-            self.request.url.path,
+            self.request.scope["path"],
             repr(self.query),
             self.media_type,
         )

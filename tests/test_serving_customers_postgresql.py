@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -16,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from serving.customers.database import PostgreSQL, StoreUnavailable
+from serving.customers.kept_answers import Claim, KeptAnswer, KeptAnswers
 from serving.customers.marks import Marker
 from serving.customers.purge import purge_store
 from serving.customers.settings import CustomersSettings
 from serving.customers.store import CustomerStore
+from serving.customers.writer import Writer
 from tests.customer_messages import (
     AS_OF,
     START,
@@ -202,3 +205,32 @@ def test_a_connection_that_was_cut_is_opened_again(make_store):
     assert store.apply(receive(view("m2", ("user_id", "ann"))))[0].status == "accepted"
     assert live.read(live.find(["ann"])["ann"], AS_OF).read(AS_OF)["active_count"] == 2.0
     live.close()
+
+
+def test_a_key_is_claimed_by_one_machine_and_its_answer_is_told_by_all(make_store):
+    stores = [make_store(), make_store()]
+    writers = [Writer(store, 1000) for store in stores]
+    kept = [KeptAnswers(writer, keep_seconds=60.0, lease_seconds=5.0) for writer in writers]
+    claims = [Claim("key", "body", str(number)) for number in range(20)]
+
+    async def race():
+        one_by_each = (kept[at % 2].claim(claim, START) for at, claim in enumerate(claims))
+        return await asyncio.gather(*one_by_each)
+
+    try:
+        standings = asyncio.run(race())
+        (first,) = (at for at, standing in enumerate(standings) if standing.is_ours)
+        assert all(s.kept is None and not s.is_other for s in standings)
+        answer = KeptAnswer(200, {}, '{"rejected":[{"message_id":"ann"}]}')
+        asyncio.run(kept[first % 2].keep(claims[first], answer, START))
+        for own in kept:
+            assert asyncio.run(own.claim(claims[0], START + 1)).kept == answer
+            assert asyncio.run(own.claim(Claim("key", "other", "x"), START + 1)).is_other
+        with stores[0].write() as session:
+            session.run("DELETE FROM kept_answers WHERE has_ids = 1")
+        assert asyncio.run(kept[1].claim(claims[3], START + 2)).is_ours
+        later = START + 6_000_000  # whoever claimed it is dead
+        assert asyncio.run(kept[0].claim(claims[4], later)).is_ours
+    finally:
+        for writer in writers:
+            writer.stop()
