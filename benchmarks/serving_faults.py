@@ -230,7 +230,12 @@ def measure_kill(bench: Bench) -> list[Row]:
 
 def measure_idempotency(bench: Bench) -> list[Row]:
     """Send one write 50 times at once with the same key."""
-    said = {"type": "track", "userId": "known-1", "event": "Product Viewed", "messageId": "bench-1"}
+    said = {
+        "type": "track",
+        "userId": "somebody",
+        "event": "Product Viewed",
+        "messageId": "bench-1",
+    }
     body = json.dumps({**said, "timestamp": "2026-01-02T00:00:00Z"})
     gate = threading.Barrier(50)
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from functools import cache
 
@@ -243,7 +244,7 @@ def test_with_too_few_customers_for_two_leaves_the_level_is_the_chains():
 
 def test_features_are_needed_under_the_names_they_were_fitted_with():
     histories, _ = LATER
-    renamed = Histories(**{**vars(histories), "level_names": ("trend", "other", "empty")})
+    renamed = dataclasses.replace(histories, level_names=("trend", "other", "empty"))
     with pytest.raises(MissingColumn, match="noise"):
         fit("lightgbm").predict(renamed)
 
@@ -281,7 +282,7 @@ def test_one_more_event_never_makes_its_slot_less_likely_among_the_slots(seed, s
     model = fit("empirical_bayes")
     more = histories.counts.toarray()
     more[:, slot] += 1
-    with_event = Histories(**{**vars(histories), "counts": sparse.csr_array(more)})
+    with_event = dataclasses.replace(histories, counts=sparse.csr_array(more))
 
     before, after = model.shape_.share(histories), model.shape_.share(with_event)
 
@@ -338,9 +339,7 @@ def test_a_robot_and_a_till_neither_bend_the_others_nor_get_certainty():
     counts[1] = 50.0  # a till that rings in every hour of the week
     tenure = histories.tenure_days.copy()
     tenure[:2] = 364.0
-    bent = Histories(
-        **{**vars(histories), "counts": sparse.csr_array(counts), "tenure_days": tenure}
-    )
+    bent = dataclasses.replace(histories, counts=sparse.csr_array(counts), tenure_days=tenure)
 
     model, plain = EmpiricalBayes().fit(bent, outcomes), fit_plain()
 

@@ -9,12 +9,15 @@ share is so small that no gamma distribution has its shape.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import gammaincinv
 
 MAX_VARIANCE = 4.0
 """Relative variance beyond which an interval is as wide as it gets."""
 _VARIANCES = np.geomspace(1e-5, MAX_VARIANCE, 120)
+_LOG_VARIANCES = np.log(_VARIANCES)
 
 
 def multiply_doubts(
@@ -74,6 +77,10 @@ def find_gamma_factor(variance: np.ndarray, tail: float) -> np.ndarray:
     >>> round(float(find_gamma_factor(np.array([1.0]), 0.5)[0]), 2)
     0.69
     """
-    table = gammaincinv(1 / _VARIANCES, tail) * _VARIANCES
     known = np.clip(variance, _VARIANCES[0], MAX_VARIANCE)
-    return np.asarray(np.interp(np.log(known), np.log(_VARIANCES), table))
+    return np.asarray(np.interp(np.log(known), _LOG_VARIANCES, _build_table(tail)))
+
+
+@lru_cache(maxsize=16)
+def _build_table(tail: float) -> np.ndarray:
+    return np.asarray(gammaincinv(1 / _VARIANCES, tail) * _VARIANCES)

@@ -93,6 +93,9 @@ class ShapeChain:
 
     def share(self, histories: Histories) -> np.ndarray:
         """Return each customer's posterior mean share by slot, shape (n, 168); rows sum to 1."""
+        return histories.remember(self, "share", lambda: self._share(histories))
+
+    def _share(self, histories: Histories) -> np.ndarray:
         prior = self.expected(histories).reshape(-1, DAYS, HOURS)
         own = self._smooth(histories)
         by_day, of_day = own.sum(axis=2), prior.sum(axis=2)
@@ -113,6 +116,9 @@ class ShapeChain:
 
         Their events tell the rhythm; how much they speak for their own hours comes on top.
         """
+        return histories.remember(self, "expected", lambda: self._expected(histories))
+
+    def _expected(self, histories: Histories) -> np.ndarray:
         prior = self.prior(histories)
         if self.rhythms is None:
             return prior

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,8 @@ WHOLE_COUNTS = "slot_counts"
 """Column of the customer feature table: as `active_slots`, not decayed."""
 WEEKS = "active_weeks_364d"
 """Column of the customer feature table: weeks of the last 52 with any activity."""
+FEW = 64
+"""Up to so many customers, what was worked out of them is kept with them."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Histories:
     level_names: tuple[str, ...]
     channel_counts: sparse.csr_array | None = None
     whole_counts: sparse.csr_array | None = None
+    _memory: dict[object, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.customer_id)
@@ -144,7 +148,48 @@ class Histories:
         )
 
     def take(self, rows: np.ndarray | slice) -> Histories:
-        """Return the customers at `rows`, in that order."""
+        """Return the customers at `rows`, in that order.
+
+        A request asks for its few customers again and again, so those taken last are kept.
+        """
+        if isinstance(rows, slice):
+            is_whole = rows.indices(len(self)) == (0, len(self), 1)
+            return self if is_whole else self._take(rows)
+        if len(rows) > FEW:
+            return self._take(rows)
+        places = np.asarray(rows)
+        asked = (places.dtype.str, places.tobytes())
+        before, taken = self._memory.get("taken", (None, None))
+        if before != asked or taken is None:
+            taken = self._take(rows)
+            self._memory["taken"] = (asked, taken)
+        found: Histories = taken
+        return found
+
+    def remember(self, owner: object, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return what `make` does; for few customers it is made once, and is not to be changed.
+
+        Parameters
+        ----------
+        owner : object
+            What the values are worked out with; another one has others.
+        name : str
+            Of the values.
+        make : callable
+            Works them out.
+        """
+        if len(self) > FEW:
+            return make()
+        known, values = self._memory.get((id(owner), name), (None, None))
+        if known is not owner or values is None:
+            values = make()
+            values.flags.writeable = False
+            # The owner is kept as well: no other object gets its id meanwhile.
+            self._memory[id(owner), name] = (owner, values)
+        found: np.ndarray = values
+        return found
+
+    def _take(self, rows: np.ndarray | slice) -> Histories:
         return Histories(
             customer_id=self.customer_id[rows],
             counts=self.counts[rows],

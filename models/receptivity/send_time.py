@@ -173,11 +173,15 @@ class LightGBMSendTime(EmpiricalBayes):
 
     def predict_level(self, histories: Histories) -> np.ndarray:
         """Return each customer's expected active slots a week, shape (n,)."""
+        made_with = self.level_ if self.booster_ is None else self.booster_
+        return histories.remember(made_with, "level", lambda: self._predict_level(histories))
+
+    def _predict_level(self, histories: Histories) -> np.ndarray:
         start = self.level_.level(histories)
         rows = np.flatnonzero(histories.events > 0)
         if self.booster_ is None or len(rows) == 0:
             return start
-        some = histories.take(rows)
+        some = histories if len(rows) == len(histories) else histories.take(rows)
         added = self.booster_.predict(
             self.build_design(some, start[rows]),
             raw_score=True,

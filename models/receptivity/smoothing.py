@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from features.schema import SLOTS_PER_WEEK
@@ -13,6 +15,7 @@ _IS_WEEKEND = np.arange(DAYS) >= 5
 _SAME_KIND = _IS_WEEKEND[:, None] == _IS_WEEKEND[None, :]
 
 
+@lru_cache(maxsize=16)
 def build_kernel(bandwidth_hours: float, day_sharing: float) -> np.ndarray:
     """Return for which slots an event in each slot speaks, shape (168, 168); rows sum to 1.
 
@@ -30,7 +33,9 @@ def build_kernel(bandwidth_hours: float, day_sharing: float) -> np.ndarray:
     near /= near.sum()
     same_hour = near.reshape(DAYS, HOURS).mean(axis=0)
     by_distance = (1 - day_sharing) * near + day_sharing * np.tile(same_hour, DAYS)
-    return np.asarray(by_distance[_APART])
+    kernel: np.ndarray = by_distance[_APART]
+    kernel.flags.writeable = False  # the same one for all who ask
+    return kernel
 
 
 def build_sharing(day_sharing: float, kind_sharing: float) -> np.ndarray:
