@@ -153,10 +153,7 @@ class Idempotency:
     def _name(self, request: Request, key: str, body: bytes) -> Claim:
         """Return the claim: a key is its caller's own, and of one route."""
         route = getattr(request.scope.get("route"), "path", request.url.path)
-        caller = request.scope.get("almanac.key_id", "")
-        # Where the caller is not named, what they show decides; nobody gets another's answer.
-        shown = (request.headers.get(name, "") for name in ("authorization", "x-signature"))
-        mark = self._answers.mark(key, caller, *shown, request.method, route)
+        mark = self._answers.mark(key, *_find_caller(request), request.method, route)
         told = (request.headers.get(name, "") for name in ("content-type", "content-encoding"))
         content = hashlib.sha256(body).hexdigest()
         fingerprint = self._answers.mark(request.url.path, request.url.query, *told, content)
@@ -166,6 +163,19 @@ class Idempotency:
         del self._running[mark]
         if not task.cancelled():
             task.exception()  # told to who waits; nobody need
+
+
+def _find_caller(request: Request) -> tuple[str, str]:
+    """Return who asks; nobody gets another's answer.
+
+    Where access has named the caller a new token of theirs is theirs, too; else what they show
+    decides.
+    """
+    caller = request.scope.get("almanac.key_id", "")
+    if caller:
+        return "key", caller
+    shown = (request.headers.get(name, "") for name in ("authorization", "x-signature"))
+    return "shown", "\x1f".join(shown)
 
 
 def _check(keys: list[str]) -> str:

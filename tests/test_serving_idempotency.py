@@ -63,9 +63,9 @@ class House:
         return Response(f"{self.done} {body.decode()}", media_type="text/plain")
 
     def send(self, *asked, is_bare=True):
-        """Send requests at once, in turn to each of the workers; (key, body) or (key, body, id)."""
+        """Send requests at once, in turn to each of the workers; (key, body) and caller, token."""
 
-        async def one(at, key, body, caller=""):
+        async def one(at, key, body, caller="", token=""):
             worker = self.workers[at % 2]
             app = worker.bare if is_bare else worker.api
 
@@ -78,6 +78,8 @@ class House:
             async with httpx.AsyncClient(transport=transport, base_url="http://almanac") as client:
                 path = "/work" if is_bare else "/v1/track"
                 headers = {"content-type": "application/json"}
+                if token:
+                    headers["authorization"] = token
                 if key is not None:
                     headers["idempotency-key"] = key
                 return await client.post(path, content=body, headers=headers)
@@ -132,6 +134,13 @@ def test_a_key_is_its_callers_own(house):
     assert all("idempotency-replayed" not in a.headers for a in answers)
 
 
+def test_a_caller_who_is_not_named_is_known_by_what_they_show(house):
+    answers = [house.send(("k", b"x", "", token))[0] for token in ("a", "b", "a")]
+    assert [a.content for a in answers] == [b"1 x", b"2 x", b"1 x"]
+    answers = [house.send(("k", b"x", "ann", token))[0] for token in ("a", "b")]
+    assert [a.content for a in answers] == [b"3 x", b"3 x"]
+
+
 def test_what_failed_is_not_kept_and_may_be_sent_again(house):
     house.fails_with = KeyError("x")
     (failed,) = house.send(("k", b"x"))
@@ -168,7 +177,7 @@ def test_the_claim_of_a_dead_worker_expires(house):
     # What a worker leaves behind that is killed between its claim and its answer.
     asyncio.run(
         answers.claim(
-            Claim(answers.mark("k", "", "", "", "POST", "/work"),
+            Claim(answers.mark("k", "shown", "\x1f", "POST", "/work"),
                   answers.mark("/work", "", "application/json", "",
                                hashlib.sha256(b"x").hexdigest()),
                   "dead"),

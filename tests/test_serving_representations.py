@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import tracemalloc
 
 import pytest
 
@@ -150,3 +152,31 @@ def test_what_is_refused_by_line_is_a_problem(call):
     refused = call("POST", "/v1/send-times", json={"customers": []}, headers=ROW)
     assert refused.status_code == 422
     assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_memory_does_not_grow_with_the_customers_asked_for(predictor):
+    service = build_api(predictor, ServingSettings(is_request_logged=False))
+
+    def measure(count: int, accept: str) -> int:
+        """Return the most bytes held at once while an answer is made and its parts dropped."""
+        body = json.dumps({"customers": [f"c{i}" for i in range(count)], "all_slots": True})
+        headers = [(b"content-type", b"application/json"), (b"accept", accept.encode())]
+        scope = {"type": "http", "method": "POST", "path": "/v1/send-times", "headers": headers,
+                 "query_string": b"", "server": ("a", 1), "scheme": "http"}  # fmt: skip
+
+        async def receive():
+            return {"type": "http.request", "body": body.encode(), "more_body": False}
+
+        async def send(message):
+            assert message.get("status", 200) == 200
+
+        tracemalloc.start()
+        asyncio.run(service(scope, receive, send))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    measure(250, ROW["accept"])
+    few, many = measure(500, ROW["accept"]), measure(2_000, ROW["accept"])
+    assert many < 1.3 * few
+    assert many < measure(2_000, "application/json") / 3
