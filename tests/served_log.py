@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 CANDIDATE = pa.struct(
     [
-        ("start", pa.timestamp("us", "UTC")),
+        ("start", pa.string()),
         ("channel", pa.string()),
         ("probability", pa.float64()),
         ("propensity", pa.float64()),
@@ -29,7 +29,7 @@ DECISIONS = pa.schema(
             )
         ),
         ("candidates", pa.list_(CANDIDATE)),
-        ("chosen", pa.int64()),
+        ("chosen", pa.int32()),
         ("propensity", pa.float64()),
         *((name, pa.bool_()) for name in ("is_explored", "is_fallback", "degraded")),
     ]
@@ -58,8 +58,9 @@ def write_log(
     for place, (probability, answered) in enumerate(zip(probabilities, answers, strict=True)):
         decision_id = f"{role}-{place}"
         start = decided_at + timedelta(hours=1)
-        chosen = {"start": start, "channel": "email", "probability": float(probability)}
-        other = {"start": start, "channel": "push", "probability": 0.0, "propensity": 0.0}
+        told = start.isoformat()
+        chosen = {"start": told, "channel": "email", "probability": float(probability)}
+        other = {"start": told, "channel": "push", "probability": 0.0, "propensity": 0.0}
         decisions.append(
             {
                 "decision_id": decision_id,

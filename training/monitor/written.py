@@ -64,10 +64,10 @@ def tell_retraining(findings: Findings) -> list[str]:
 def build_table(findings: Findings) -> Table:
     """Return the checks for a terminal; of what is fine, the first few of every kind."""
     table = Table(box=SIMPLE)
-    for name in ("check", "verdict"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("check", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
     for name in ("value", "baseline", "threshold", "n"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True, min_width=7)
     shown: Counter[str] = Counter()
     for check in findings.checks:
         shown[check.kind] += check.verdict is Verdict.OK
