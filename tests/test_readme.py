@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from click import Group
+from typer.core import TyperGroup
 from typer.main import get_command
 
 import almanac
@@ -75,7 +75,7 @@ def test_commands_and_options_are_there():
     assert {"why", "what-if", "stock", "forecast", "serve", "plan-campaign"} <= names
     for name, rest in shown:
         command = commands[name]
-        if isinstance(command, Group):
+        if isinstance(command, TyperGroup):
             command = command.commands[rest.split()[0]]
         options = {word for option in command.params for word in option.opts}
         assert set(re.findall(r"--[\w-]+", rest.partition("#")[0])) <= options, name
