@@ -22,7 +22,14 @@ from features.door.tables import build_tables
 from features.errors import InvalidRequest
 from features.progress import Silent
 from features.project import Project, load_project
-from models.artifact import load_artifact, load_published, read_pointer, write_artifact
+from models.artifact import (
+    CHALLENGER_POINTER,
+    load_artifact,
+    load_published,
+    read_pointer,
+    write_artifact,
+    write_pointer,
+)
 from models.golden.check import check_golden
 from models.response.response import EBResponse
 from serving.champions import load_champions
@@ -32,6 +39,7 @@ from tests.response_world import make_world
 from training.datasets import build_datasets
 from training.erasure.workspace import ErasureReport, erase_from_workspace
 from training.gates import Verdict
+from training.history import read_history
 from training.lifecycle import Recipe, Trained, promote, train
 from training.promotion.model import ResponsePart, write_parquet
 from training.publish import publish_bundle
@@ -279,6 +287,18 @@ def test_the_smaller_model_still_answers_its_golden_rows(project):
     erase(project)
     _, artifact = load_published(project.workspace.published, "promotion")
     assert check_golden("promotion", artifact.files)
+
+
+def test_the_challenger_and_the_history_name_the_smaller_model_too(project):
+    published = project.workspace.published
+    write_pointer(published, "promotion", read_pointer(published, "promotion"), CHALLENGER_POINTER)
+    erase(project)
+    pointer, _ = load_published(published, "promotion")
+    assert read_pointer(published, "promotion", CHALLENGER_POINTER) == pointer
+    for entry in read_history(published, "promotion"):
+        artifact = load_artifact(published / "promotion" / entry.directory, "promotion")
+        assert artifact.digest == entry.digest
+    assert read_history(published, "promotion")[-1].pointer == pointer
 
 
 def test_a_second_erasure_adds_to_the_first(project):
