@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,12 +145,17 @@ class _OpenLoop:
                 self._send(self.contents[sent % len(self.contents)], sent / self.plan.rate)
                 sent += 1
             await asyncio.sleep(TICK_SECONDS)
-        give_up = time.perf_counter() + PATIENCE_SECONDS
-        while (self.waiting or self.in_flight) and time.perf_counter() < give_up:
-            await asyncio.sleep(0.01)
-        self.found.failed += self.in_flight
+        await self._wait(lambda: bool(self.waiting))
         self.found.unsent = len(self.waiting)
+        self.waiting.clear()
+        await self._wait(lambda: self.in_flight > 0)
+        self.found.failed += self.in_flight
         return self.found
+
+    async def _wait(self, is_some_left: Callable[[], bool]) -> None:
+        give_up = time.perf_counter() + PATIENCE_SECONDS
+        while is_some_left() and time.perf_counter() < give_up:
+            await asyncio.sleep(0.01)
 
     def is_free(self, connection: _Connection) -> None:
         if self.waiting:
