@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,14 @@ class Plan:
 
 @dataclass
 class Found:
-    """What became of the requests; seconds and latencies count from when each was due."""
+    """What became of the requests; seconds and latencies count from when each was due.
+
+    Those `unsent` waited here for a free connection until the patience was over.
+    """
 
     statuses: Counter[int] = field(default_factory=Counter)
     failed: int = 0
+    unsent: int = 0
     without_retry_after: int = 0
     due: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
@@ -74,6 +78,8 @@ class Found:
         return {
             "statuses": {str(status): count for status, count in sorted(self.statuses.items())},
             "failed": self.failed,
+            "unsent": self.unsent,
+            "errors": self.failed + self.unsent + self.statuses.total() - self.statuses[200],
             "without_retry_after": self.without_retry_after,
             "goodput": in_time / seconds,
             "answered_by_second": np.bincount(answered, minlength=1).tolist(),
@@ -139,11 +145,17 @@ class _OpenLoop:
                 self._send(self.contents[sent % len(self.contents)], sent / self.plan.rate)
                 sent += 1
             await asyncio.sleep(TICK_SECONDS)
-        give_up = time.perf_counter() + PATIENCE_SECONDS
-        while (self.waiting or self.in_flight) and time.perf_counter() < give_up:
-            await asyncio.sleep(0.01)
-        self.found.failed += len(self.waiting) + self.in_flight
+        await self._wait(lambda: bool(self.waiting))
+        self.found.unsent = len(self.waiting)
+        self.waiting.clear()
+        await self._wait(lambda: self.in_flight > 0)
+        self.found.failed += self.in_flight
         return self.found
+
+    async def _wait(self, is_some_left: Callable[[], bool]) -> None:
+        give_up = time.perf_counter() + PATIENCE_SECONDS
+        while is_some_left() and time.perf_counter() < give_up:
+            await asyncio.sleep(0.01)
 
     def is_free(self, connection: _Connection) -> None:
         if self.waiting:

@@ -152,6 +152,10 @@ class Edge:
         try:
             if self._in_flight > self.max_concurrency and scope["path"] not in PROBES:
                 raise _overloaded()
+            if scope["path"] not in PROBES:
+                # An answer often keeps the loop until it is done: all that have arrived are counted
+                # before, so that those too many are refused, and probes answered, at once.
+                await asyncio.sleep(0)
             async with asyncio.timeout(self.timeout_seconds):
                 await self.app(scope, receive, send)
         except Exception as error:

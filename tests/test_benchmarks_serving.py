@@ -31,6 +31,7 @@ def test_a_summary_counts_from_when_requests_were_due():
     )
     told = found.summary(2.0)
     assert told["statuses"] == {"200": 4, "429": 1}
+    assert told["errors"] == 1
     assert told["good_by_second_due"] == [2, 2]
     assert told["answered_by_second"] == [2, 1, 1]
     assert told["goodput"] == 1.5  # three answers were there before the two seconds were over
