@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
 from functools import partial
@@ -84,10 +85,13 @@ class SendTimeEndpoint:
         )
 
     def _stream(self, query: SendTimeQuery) -> SendTimeLines:
-        # What is loaded may be replaced while lines are sent; a copy keeps what it began with.
-        find = partial(self._find, predictor=copy(self.predictor), in_thread=True)
         parts = list(split_query(query))
-        return SendTimeLines(find, parts, self._one_batch, self.settings.timeout_seconds)
+        return SendTimeLines(self._hold, parts, self._one_batch, self.settings.timeout_seconds)
+
+    @contextmanager
+    def _hold(self) -> Iterator[Callable[[SendTimeQuery], SendTimes]]:
+        """Return what answers parts: while lines are sent, with what was loaded at their first."""
+        yield partial(self._find, predictor=copy(self.predictor), in_thread=True)
 
     def _answer(self, query: SendTimeQuery, *, in_thread: bool) -> Response:
         found = self._find(query, self.predictor, in_thread=in_thread)

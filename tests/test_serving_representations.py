@@ -126,9 +126,9 @@ def test_lines_that_are_not_all_say_so(predictor, open_client, monkeypatch, faul
     call, seen = open_client(service), []
     real = SendTimeLines._find
 
-    async def find(self, part):
+    async def find(self, answer, part):
         seen.append(part)
-        found = await real(self, part)
+        found = await real(self, answer, part)
         if len(seen) == 2 and fault == "fails":
             raise OSError("c1@example.org")
         if fault == "late":
