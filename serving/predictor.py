@@ -64,6 +64,14 @@ class Predictor:
         self.holder.swap(replace(self.holder.held, customers=customers, users=0))
 
     @contextmanager
+    def pin(self) -> Iterator[Predictor]:
+        """Return a predictor that answers, within the block, with what is held now."""
+        with self.use() as held:
+            pinned = Predictor(held.champions, held.customers)
+            pinned.holder.swap(replace(held, users=0))
+            yield pinned
+
+    @contextmanager
     def use_customers(self) -> Iterator[Customers]:
         """Return the live customers; within the block their readers stay open.
 

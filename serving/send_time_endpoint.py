@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
@@ -95,20 +96,28 @@ class SendTimeEndpoint:
         )
 
     def _stream(self, query: SendTimeQuery, request_id: str) -> SendTimeLines:
-        find = partial(self._find, request_id=request_id, in_thread=True)
         parts = list(split_query(query))
-        return SendTimeLines(find, parts, self._one_batch, self.settings.timeout_seconds)
+        hold = partial(self._hold, request_id)
+        return SendTimeLines(hold, parts, self._one_batch, self.settings.timeout_seconds)
+
+    @contextmanager
+    def _hold(self, request_id: str) -> Iterator[Callable[[SendTimeQuery], SendTimes]]:
+        """Return what answers parts: while lines are sent, with what was loaded at their first."""
+        with self.predictor.pin() as predictor:
+            yield partial(self._find, predictor, request_id=request_id, in_thread=True)
 
     def _answer(self, query: SendTimeQuery, request_id: str, *, in_thread: bool) -> Response:
-        found = self._find(query, request_id, in_thread=in_thread)
+        found = self._find(self.predictor, query, request_id, in_thread=in_thread)
         headers = {"X-Model-Version": found.model_version, "Vary": "Accept"}
         return respond(msgspec.json.encode(found), headers=headers)
 
-    def _find(self, query: SendTimeQuery, request_id: str, *, in_thread: bool) -> SendTimes:
+    def _find(
+        self, predictor: Predictor, query: SendTimeQuery, request_id: str, *, in_thread: bool
+    ) -> SendTimes:
         now = self.clock()
 
         def ask(asked: SendTimeQuery) -> SendTimes:
-            return self.predictor.send_times(asked, now, in_thread=in_thread)
+            return predictor.send_times(asked, now, in_thread=in_thread)
 
         with as_problems():
             if self.decisions is None:
@@ -119,7 +128,7 @@ class SendTimeEndpoint:
                     ask,
                     request_id=request_id,
                     decided_at=now,
-                    ids=find_ids(self.predictor, query.customers, in_thread=in_thread),
+                    ids=find_ids(predictor, query.customers, in_thread=in_thread),
                 )
         self.metrics.count_customers(count_evidence(answer.customers))
         return answer

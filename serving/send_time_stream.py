@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 import anyio.to_thread
 import msgspec
@@ -73,8 +73,8 @@ class SendTimeLines:
 
     Parameters
     ----------
-    answer : callable
-        Returns the answer to a part; runs in a thread.
+    hold : callable
+        Returns a context manager: what answers a part, in a thread, with the same models within.
     parts : sequence of SendTimeQuery
     limiter : CapacityLimiter
         Of the thread; given back between parts, so that others get their turn.
@@ -84,18 +84,22 @@ class SendTimeLines:
 
     def __init__(
         self,
-        answer: partial[SendTimes],
+        hold: Callable[[], AbstractContextManager[Callable[[SendTimeQuery], SendTimes]]],
         parts: Sequence[SendTimeQuery],
         limiter: CapacityLimiter,
         seconds: float,
     ) -> None:
-        self.answer, self.parts, self.limiter = answer, parts, limiter
+        self.hold, self.parts, self.limiter = hold, parts, limiter
         self.seconds = seconds * SHARE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send the head when the first part is there, so that a refusal is still a refusal."""
+        with self.hold() as answer:
+            await self._stream(answer, send)
+
+    async def _stream(self, answer: Callable[[SendTimeQuery], SendTimes], send: Send) -> None:
         stop_at = time.monotonic() + self.seconds
-        found = await self._find(self.parts[0])
+        found = await self._find(answer, self.parts[0])
         first, count, is_degraded = found, 0, False
         await send(_head(found))
         problem: Problem | None = None
@@ -108,7 +112,7 @@ class SendTimeLines:
                 problem = Problem(Kind.TIMEOUT, "Ask for the customers that are missing.")
                 break
             try:
-                found = await self._find(self.parts[at + 1])
+                found = await self._find(answer, self.parts[at + 1])
             except Exception as error:  # noqa: BLE001 - the head is sent: only a line can tell
                 problem = _as_problem(error)
                 break
@@ -118,8 +122,10 @@ class SendTimeLines:
         await _send(send, _end(problem, count, first, is_degraded=is_degraded))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _find(self, part: SendTimeQuery) -> SendTimes:
-        return await anyio.to_thread.run_sync(self.answer, part, limiter=self.limiter)
+    async def _find(
+        self, answer: Callable[[SendTimeQuery], SendTimes], part: SendTimeQuery
+    ) -> SendTimes:
+        return await anyio.to_thread.run_sync(answer, part, limiter=self.limiter)
 
 
 def _head(found: SendTimes) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
@@ -126,9 +127,9 @@ def test_lines_that_are_not_all_say_so(predictor, open_client, monkeypatch, faul
     call, seen = open_client(service), []
     real = SendTimeLines._find
 
-    async def find(self, part):
+    async def find(self, answer, part):
         seen.append(part)
-        found = await real(self, part)
+        found = await real(self, answer, part)
         if len(seen) == 2 and fault == "fails":
             raise OSError("c1@example.org")
         if fault == "late":
@@ -180,3 +181,24 @@ def test_memory_does_not_grow_with_the_customers_asked_for(predictor):
     few, many = measure(500, ROW["accept"]), measure(2_000, ROW["accept"])
     assert many < 1.3 * few
     assert many < measure(2_000, "application/json") / 3
+
+
+def test_a_model_that_is_published_meanwhile_answers_the_next_request(
+    published, open_client, monkeypatch
+):
+    predictor = Predictor.load(published)
+    call, real = open_client(build_api(predictor, ServingSettings())), SendTimeLines._find
+
+    async def find(self, answer, part):
+        found = await real(self, answer, part)
+        newer = replace(predictor.champions.promotion, version="4")
+        predictor.champions = replace(predictor.champions, promotion=newer)
+        return found
+
+    monkeypatch.setattr(SendTimeLines, "_find", find)
+    body = {"customers": [f"c{i}" for i in range(600)]}
+    lines = call("POST", "/v1/send-times", json=body, headers=ROW)
+    last = json.loads(lines.text.splitlines()[-1])
+    assert (last["complete"], last["customers"], last["model_version"]) == (True, 600, "3")
+    again = call("POST", "/v1/send-times", json=body, headers=ROW)
+    assert again.headers["x-model-version"] == "4"

@@ -68,6 +68,8 @@ def check(document, path, method, n_cases):
     """Check so many cases that keep the document, and as many that break it where one can."""
     operation = document[path][method]
     excluded = [EXCEPTIONS[path][0]] if path in EXCEPTIONS else []
+    if path == "/v1/batch":
+        excluded.append(VALID)  # a key that was used for another body is refused
     for mode in GenerationMode:
         if mode is GenerationMode.NEGATIVE and not (operation.body or _has_parameters(operation)):
             continue
