@@ -242,19 +242,21 @@ def _stock_paths() -> dict[str, Any]:
 def _decision_paths() -> dict[str, Any]:
     return {
         "/v1/outcomes": {
-            "post": _operation(
-                "outcomes",
-                "What came of the messages that were sent by our answers",
-                {"200": _answers("Durable, each once.", {JSON: decisions.OutcomesTaken})},
-                (
-                    Kind.BAD_JSON,
-                    Kind.NOT_ACCEPTABLE,
-                    Kind.TOO_LARGE,
-                    Kind.WRONG_MEDIA_TYPE,
-                    Kind.INVALID,
-                    Kind.NOT_STORED,
-                ),
-                body=decisions.OutcomesRequest,
+            "post": add_replays(
+                _operation(
+                    "outcomes",
+                    "What came of the messages that were sent by our answers",
+                    {"200": _answers("Durable, each once.", {JSON: decisions.OutcomesTaken})},
+                    (
+                        Kind.BAD_JSON,
+                        Kind.NOT_ACCEPTABLE,
+                        Kind.TOO_LARGE,
+                        Kind.WRONG_MEDIA_TYPE,
+                        Kind.INVALID,
+                        Kind.NOT_STORED,
+                    ),
+                    body=decisions.OutcomesRequest,
+                )
             )
         }
     }

@@ -148,7 +148,17 @@ def test_writes_take_a_key_and_nothing_else_does():
         for method, operation in methods.items()
         if "Idempotency-Key" in names_of(operation)
     }
-    names = ("identify", "track", "page", "screen", "group", "alias", "batch", "webhook")
+    names = (
+        "identify",
+        "track",
+        "page",
+        "screen",
+        "group",
+        "alias",
+        "batch",
+        "webhook",
+        "outcomes",
+    )
     writes = {(f"/v1/{name}", "post") for name in names}
     assert taking == writes | {("/v1/customers/{customer}", "delete")}
     for path, method in taking:
