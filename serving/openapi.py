@@ -253,6 +253,7 @@ def _decision_paths() -> dict[str, Any]:
                         Kind.TOO_LARGE,
                         Kind.WRONG_MEDIA_TYPE,
                         Kind.INVALID,
+                        Kind.UNDER_WAY,
                         Kind.NOT_STORED,
                     ),
                     body=decisions.OutcomesRequest,
