@@ -79,9 +79,9 @@ def serve(project, predictor, open_client):
         )  # fmt: skip
         opened.append(log)
         serving = ServingSettings(is_request_logged=False)
-        asked = open_client(build_api(predictor, serving, lambda: now, log))
+        asked = open_client(build_api(predictor, serving, lambda: now, decisions=log))
         later = now + timedelta(days=20)
-        told = open_client(build_api(predictor, serving, lambda: later, log))
+        told = open_client(build_api(predictor, serving, lambda: later, decisions=log))
 
         def call(method, url, **options):
             """Outcomes are told twenty days later."""

@@ -40,7 +40,8 @@ def lines():
     handler.emit = lambda record: found.append(json.loads(formatter.format(record)))
     logger = logging.getLogger(LOGGER)
     logger.addHandler(handler)
-    level, logger.level = logger.level, logging.INFO
+    level = logger.level
+    logger.setLevel(logging.INFO)  # which, unlike its attribute, forgets what was off before
     yield found
     logger.removeHandler(handler)
     logger.setLevel(level)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
+from serving.access.callers import open_access
+from serving.access.keyfile import add_key
+from serving.access.keys import make_key
+from serving.access.scopes import Scope
 from serving.api import build_api
 from serving.customers.collect_endpoints import PATHS
 from serving.customers.customers import open_customers
+from serving.decisions.log import DecisionLog
 from serving.openapi import build_openapi
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
 from tests.customer_messages import write_project
 
 NOW = datetime(2026, 11, 4, 15, 30, tzinfo=UTC)
+HEADERS: dict[str, str] = {}
+"""Of a caller who may do everything."""
 FEW, MANY = 8, 500
 """Cases of each of both modes."""
 
@@ -31,7 +39,7 @@ def write_lines(context, value):
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory, champion, published):
-    """The document of a service with every kind of model and a store of customers."""
+    """The document of a service with every kind of model, a store of customers, a log and keys."""
     predictor = Predictor.load(published)
     demand = Predictor.load(champion.project.workspace.published).champions
     predictor.champions = type(demand)(
@@ -41,8 +49,17 @@ def document(tmp_path_factory, champion, published):
     project = write_project(tmp_path_factory.mktemp("schemathesis"))
     predictor.customers = open_customers(project, predictor.champions)
     limits = ServingSettings(is_request_logged=False, timeout_seconds=60.0)
-    api = build_api(predictor, limits, clock=lambda: NOW)
+    access = open_access(project)
+    key, text = make_key("test", (Scope.ADMIN,), NOW)
+    add_key(access.keys.path, key)
+    HEADERS["Authorization"] = f"Bearer {text}"
+    decisions = DecisionLog.open(project, np.random.default_rng(0))
+    api = build_api(
+        predictor, limits, clock=lambda: NOW, access=open_access(project), decisions=decisions
+    )
     yield schemathesis.openapi.from_asgi("/openapi.json", api)
+    decisions.close()
+    access.close()
     predictor.customers.close()
 
 
@@ -78,7 +95,7 @@ def check(document, path, method, n_cases):
                   suppress_health_check=list(HealthCheck))  # fmt: skip
         @given(operation.as_strategy(generation_mode=mode))
         def answer_conforms(case):
-            case.call_and_validate(excluded_checks=excluded)
+            case.call_and_validate(excluded_checks=excluded, headers=HEADERS)
 
         answer_conforms()
 
