@@ -59,6 +59,11 @@ class ModelState:
         """Whether it answers, or was never meant to."""
         return self.state == "loaded" or (self.state == "not-published" and not self.is_required)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether what is published now was refused, be the last good one serving or none."""
+        return self.state == "refused" or self.refused_version is not None
+
 
 @dataclass(frozen=True)
 class LiveParts:

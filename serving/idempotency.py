@@ -21,11 +21,12 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from features.errors import AlmanacError
+from serving.access.gate import KEY_ID
 from serving.bodies import read_body
 from serving.customers.kept_answers import Claim, KeptAnswer, KeptAnswers, Standing
 from serving.customers.person import to_microseconds_of
 from serving.logs import FIELDS, LOGGER
-from serving.problems import Kind, Problem
+from serving.problems import Kind, Problem, as_sentence
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 POLL_SECONDS = 0.05
@@ -67,9 +68,7 @@ class Idempotency:
 
         async def serve(request: Request) -> Response:
             keys = request.headers.getlist(HEADER)
-            if not keys:
-                return await endpoint(request)
-            if request.method not in ("POST", "DELETE"):
+            if not keys or request.method not in ("POST", "DELETE"):
                 return await endpoint(request)
             return await self._serve(endpoint, request, _check(keys), max_bytes)
 
@@ -80,23 +79,21 @@ class Idempotency:
     ) -> Response:
         body = await read_body(request, max_bytes)
         claim = self._name(request, key, body)
-        stop_at = time.monotonic() + self._patience
-        while True:
-            running = self._running.get(claim.mark)
-            if running is None:
-                # Noted before anything is awaited: of many in one process one asks the store.
-                task = asyncio.ensure_future(self._run(endpoint, _again(request, body), claim))
-                self._running[claim.mark] = (claim.fingerprint, task)
-                task.add_done_callback(lambda done: self._forget(claim.mark, done))
-                # Who waits may give up; what was begun ends, and its answer is kept.
-                return await asyncio.shield(task)
-            fingerprint, task = running
-            if fingerprint != claim.fingerprint:
-                raise _reused()
-            await asyncio.wait([task], timeout=max(0.0, stop_at - time.monotonic()))
-            if not task.done():
-                raise _under_way()
-            return _replay(task.result())
+        running = self._running.get(claim.mark)
+        if running is None:
+            # Noted before anything is awaited: of many in one process one asks the store.
+            task = asyncio.ensure_future(self._run(endpoint, _again(request, body), claim))
+            self._running[claim.mark] = (claim.fingerprint, task)
+            task.add_done_callback(lambda done: self._forget(claim.mark, done))
+            # Who waits may give up; what was begun ends, and its answer is kept.
+            return await asyncio.shield(task)
+        fingerprint, task = running
+        if fingerprint != claim.fingerprint:
+            raise _reused()
+        await asyncio.wait([task], timeout=self._patience)
+        if not task.done():
+            raise _under_way()
+        return _replay(task.result())
 
     async def _run(self, endpoint: Endpoint, request: Request, claim: Claim) -> Response:
         kept = await self._claim(claim)
@@ -130,8 +127,7 @@ class Idempotency:
         try:
             return await self._answers.claim(claim, to_microseconds_of(self._clock()))
         except AlmanacError as error:
-            text = f"{str(error)[0].upper()}{str(error)[1:]}."
-            raise Problem(Kind.NOT_STORED, text, headers=_RETRY) from None
+            raise Problem(Kind.NOT_STORED, as_sentence(error), headers=_RETRY) from None
 
     async def _keep(self, claim: Claim, response: Response) -> None:
         headers = {"Content-Type": response.headers["content-type"], "Cache-Control": "no-store"}
@@ -171,7 +167,7 @@ def _find_caller(request: Request) -> tuple[str, str]:
     Where access has named the caller a new token of theirs is theirs, too; else what they show
     decides.
     """
-    caller = request.scope.get("almanac.key_id", "")
+    caller = request.scope.get(KEY_ID, "")
     if caller:
         return "key", caller
     shown = (request.headers.get(name, "") for name in ("authorization", "x-signature"))

@@ -115,6 +115,18 @@ class Problem(Exception):
         return msgspec.json.encode(document)
 
 
+def as_sentence(error: Exception) -> str:
+    """Return what an error says as a sentence.
+
+    Examples
+    --------
+    >>> as_sentence(ValueError("the disk is full"))
+    'The disk is full.'
+    """
+    text = str(error)
+    return f"{text[0].upper()}{text[1:]}."
+
+
 MAX_FAULTS = 8
 
 _SENTENCES = {

@@ -13,7 +13,7 @@ from serving.bodies import JSON
 from serving.cursors import BadCursor
 from serving.forecasts import NotExplained, NotForecast, NotPublished
 from serving.planning import NotPlanned, OverlappingRegions, UnknownNode
-from serving.problems import Fault, Kind, Problem
+from serving.problems import Fault, Kind, Problem, as_sentence
 
 
 def respond(
@@ -45,27 +45,22 @@ def as_problems() -> Iterator[None]:
     except (NotTrained, ArtifactError) as error:
         # Where it lies that was found damaged after it was loaded, is not for callers to know.
         damaged = "The published forecasts are damaged; they have to be promoted again."
-        said = damaged if isinstance(error, ArtifactError) else _sentence(error)
+        said = damaged if isinstance(error, ArtifactError) else as_sentence(error)
         raise Problem(Kind.NOT_LOADED, said, headers={"Retry-After": "30"}) from None
     except (NotPlanned, NotExplained) as error:
-        raise Problem(Kind.NOT_PLANNED, _sentence(error)) from None
+        raise Problem(Kind.NOT_PLANNED, as_sentence(error)) from None
     except OverlappingRegions as error:
         fault = Fault(str(error), pointer=error.place)
         raise Problem(Kind.INVALID, f"{error.place}: {error}.", [fault]) from None
     except UnknownNode as error:
         where = "pointer" if error.place.startswith("#") else "parameter"
         fault = Fault(str(error), **{where: error.place})
-        raise Problem(Kind.NOT_FORECAST, _sentence(error), [fault]) from None
+        raise Problem(Kind.NOT_FORECAST, as_sentence(error), [fault]) from None
     except NotForecast as error:
-        raise Problem(Kind.NOT_FORECAST, _sentence(error)) from None
+        raise Problem(Kind.NOT_FORECAST, as_sentence(error)) from None
     except NotPublished as error:
         fault = Fault(str(error), parameter="quantiles")
         raise Problem(Kind.INVALID, f"quantiles: {error}.", [fault]) from None
     except BadCursor as error:
         fault = Fault(str(error), parameter="cursor")
         raise Problem(Kind.INVALID, f"cursor: {error}.", [fault]) from None
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return f"{text[0].upper()}{text[1:]}."

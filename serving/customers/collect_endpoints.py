@@ -25,7 +25,7 @@ from serving.customers.person import to_microseconds_of
 from serving.customers.settings import CustomersSettings
 from serving.customers.writer import QueueFull, Writer
 from serving.metrics import Metrics
-from serving.problems import Fault, Kind, Problem
+from serving.problems import Fault, Kind, Problem, as_sentence
 from serving.responses import check_no_query, respond
 
 PATHS = ("identify", "track", "page", "screen", "group", "alias")
@@ -106,10 +106,7 @@ class CollectEndpoints:
             done = self.writer.submit(contents, read, received_at, source, around)
             outcomes = await asyncio.wrap_future(done)
         except (QueueFull, StoreUnavailable) as error:
-            text = str(error)
-            raise Problem(
-                Kind.NOT_STORED, f"{text[0].upper()}{text[1:]}.", headers=_RETRY
-            ) from None
+            raise Problem(Kind.NOT_STORED, as_sentence(error), headers=_RETRY) from None
         self.metrics.count_messages(Counter(outcome.status for outcome in outcomes))
         return outcomes
 
@@ -118,7 +115,7 @@ def _split(body: bytes) -> tuple[list[bytes], Envelope]:
     try:
         return split_batch(body)
     except InvalidRequest as error:
-        raise Problem(Kind.BAD_JSON, f"{str(error)[0].upper()}{str(error)[1:]}.") from None
+        raise Problem(Kind.BAD_JSON, as_sentence(error)) from None
 
 
 def _split_lines(body: bytes) -> tuple[list[bytes], Envelope]:

@@ -23,7 +23,7 @@ from serving.customers.live import Row
 from serving.customers.person import to_microseconds_of
 from serving.customers.store import CustomerStore, UnknownCustomer
 from serving.customers.writer import QueueFull, Writer
-from serving.problems import Kind, Problem
+from serving.problems import Kind, Problem, as_sentence
 from serving.responses import check_no_query, respond
 
 Use = Callable[[], AbstractContextManager[Customers]]
@@ -117,8 +117,7 @@ class CustomerEndpoints:
 
 
 def _refuse(error: Exception) -> Problem:
-    text = f"{str(error)[0].upper()}{str(error)[1:]}."
-    return Problem(Kind.NOT_STORED, text, headers={"Retry-After": "1"})
+    return Problem(Kind.NOT_STORED, as_sentence(error), headers={"Retry-After": "1"})
 
 
 def _tell_erased(erased: Erased) -> dict[str, Any]:

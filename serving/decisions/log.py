@@ -22,7 +22,7 @@ from serving.decisions.settings import DecisionSettings, read_settings
 from serving.decisions.spool import Spool, SpoolFull
 from serving.logs import FIELDS, LOGGER
 from serving.predictor import SendTimes
-from serving.problems import Kind, Problem
+from serving.problems import Kind, Problem, as_sentence
 from serving.rollout.shadow import ShadowAnswer
 from serving.send_times import CustomerSendTimes, SendTimeQuery
 
@@ -202,8 +202,7 @@ class DecisionLog:
 
 def as_problem(error: SpoolFull) -> Problem:
     """Return what a caller is told where nothing can be logged."""
-    text = str(error)
-    return Problem(Kind.NOT_STORED, f"{text[0].upper()}{text[1:]}.", headers={"Retry-After": "30"})
+    return Problem(Kind.NOT_STORED, as_sentence(error), headers={"Retry-After": "30"})
 
 
 def _name(customers: Sequence[CustomerSendTimes], ids: Sequence[str]) -> list[CustomerSendTimes]:

@@ -111,8 +111,7 @@ class Watcher:
         return is_new or self.clock() >= self._retry_at.get(pointer, math.inf)
 
     def _mind(self, pointer: Path, state: ModelState) -> None:
-        is_refused = state.state == "refused" or state.refused_version is not None
-        self._retry_at[pointer] = self.clock() + RETRY_SECONDS if is_refused else math.inf
+        self._retry_at[pointer] = self.clock() + RETRY_SECONDS if state.is_refused else math.inf
 
     def _reload(self, kind: Kind) -> None:
         held = self.predictor.holder.held
@@ -149,10 +148,9 @@ class Watcher:
 
     def _report(self, kind: Kind, before: Champions, after: Champions, *, is_new: bool) -> None:
         state, old = after.state(kind), before.state(kind)
-        is_refused = state.state == "refused" or state.refused_version is not None
-        if not (is_new or is_refused or state != old):
+        if not (is_new or state.is_refused or state != old):
             return
-        self.metrics.count_reload(kind, "refused" if is_refused else "loaded")
+        self.metrics.count_reload(kind, "refused" if state.is_refused else "loaded")
         _log(kind, state)
 
 
@@ -178,7 +176,6 @@ def _refuse(before: Champions, after: Champions, error: Exception) -> Champions:
 
 
 def _log(kind: str, state: ModelState) -> None:
-    is_refused = state.state == "refused" or state.refused_version is not None
     fields = {
         "kind": kind,
         "state": state.state,
@@ -187,4 +184,4 @@ def _log(kind: str, state: ModelState) -> None:
         "refused": state.refused_version,
         "reason": state.reason,
     }
-    log.log(logging.WARNING if is_refused else logging.INFO, "model", extra={FIELDS: fields})
+    log.log(logging.WARNING if state.is_refused else logging.INFO, "model", extra={FIELDS: fields})
