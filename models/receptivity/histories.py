@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from scipy import sparse
 from features.customer.time_zones import TIME_ZONE_CONFIDENCE
 from features.errors import MissingColumn
 from features.schema import CHANNELS, SLOTS_PER_WEEK, Customers
-from models.receptivity.counts import check_columns, columns_of, limit_counts, read_counts
+from models.receptivity.counts import (
+    check_columns,
+    columns_of,
+    limit_counts,
+    read_counts,
+    sum_rows,
+    take_rows,
+)
 from models.receptivity.outcomes import Outcomes
 
 __all__ = ["Histories", "Outcomes"]
@@ -81,10 +89,12 @@ class Histories:
     def __len__(self) -> int:
         return len(self.customer_id)
 
-    @property
+    @cached_property
     def events(self) -> np.ndarray:
-        """Decayed activity of each customer over all slots, shape (n,)."""
-        return np.asarray(self.counts.sum(axis=1), dtype=np.float64)
+        """Decayed activity of each customer over all slots, shape (n,); not to be changed."""
+        events = sum_rows(self.counts)
+        events.flags.writeable = False
+        return events
 
     @classmethod
     def from_table(cls, table: pd.DataFrame) -> Histories:
@@ -190,17 +200,22 @@ class Histories:
         return found
 
     def _take(self, rows: np.ndarray | slice) -> Histories:
+        def take(counts: sparse.csr_array) -> sparse.csr_array:
+            if isinstance(rows, slice) or not 0 < len(rows) <= FEW:
+                return counts[rows]
+            return take_rows(counts, rows)
+
         return Histories(
             customer_id=self.customer_id[rows],
-            counts=self.counts[rows],
+            counts=take(self.counts),
             segment_names=self.segment_names,
             segment_codes=self.segment_codes[rows],
             own_events=self.own_events[rows],
             tenure_days=self.tenure_days[rows],
             level_features=self.level_features[rows],
             level_names=self.level_names,
-            channel_counts=None if self.channel_counts is None else self.channel_counts[rows],
-            whole_counts=None if self.whole_counts is None else self.whole_counts[rows],
+            channel_counts=None if self.channel_counts is None else take(self.channel_counts),
+            whole_counts=None if self.whole_counts is None else take(self.whole_counts),
         )
 
     def of_channel(self, channel: str) -> sparse.csr_array:
@@ -211,6 +226,8 @@ class Histories:
 
     def codes_in(self, names: Sequence[str]) -> np.ndarray:
         """Return each customer's position in `names`, shape (n,); -1 where it is not there."""
+        if names == self.segment_names:
+            return self.segment_codes
         position = {name: index for index, name in enumerate(names)}
         own = np.array([position.get(name, -1) for name in self.segment_names] + [-1])
         return np.asarray(own[self.segment_codes])
