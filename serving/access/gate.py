@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from starlette.requests import Request
 from starlette.routing import Route
@@ -159,17 +159,42 @@ def _check_scope(caller: Caller, needed: Scope) -> None:
 
 
 def _check_local(scope: Connection) -> None:
-    """Refuse what reached a socket that others than this machine can reach."""
+    """Refuse what reached a socket that others than this machine can reach.
+
+    And what a web page of elsewhere had a browser on this machine ask, by a name of its own that it
+    made point here: the name stands in the header Host.
+    """
     try:
         host = ip_address((scope.get("server") or ("",))[0])
     except ValueError:  # a socket of the file system, or none
         return
-    if not (getattr(host, "ipv4_mapped", None) or host).is_loopback:
+    if not _is_loopback(host):
         raise Problem(
             Kind.FORBIDDEN,
             "No keys have been made, so only this machine is answered: "
             "make one with `almanac keys create`.",
         )
+    named = next((value for name, value in scope["headers"] if name == b"host"), b"localhost")
+    if not _names_this_machine(named.decode("latin-1")):
+        raise Problem(
+            Kind.FORBIDDEN,
+            "No keys have been made, so the service is asked as localhost alone, not by another "
+            "name: make a key with `almanac keys create`.",
+        )
+
+
+def _names_this_machine(host: str) -> bool:
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name.lower().rstrip(".") == "localhost" or name.lower().endswith(".localhost"):
+        return True
+    try:
+        return _is_loopback(ip_address(name))
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: IPv4Address | IPv6Address) -> bool:
+    return (getattr(host, "ipv4_mapped", None) or host).is_loopback
 
 
 def _unauthorized() -> Problem:
