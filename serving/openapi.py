@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serving import contract, scenario_contract, stock_contract
-from serving.access.description import SCHEMES, describe_access
+from serving.access.description import HEADERS, SCHEMES, describe_access
 from serving.customers import contract as customers
 from serving.customers.collect_endpoints import PATHS
 from serving.customers.routes import ONE
@@ -100,7 +100,8 @@ def build_openapi(version: str) -> dict[str, Any]:
                 "RequestId": {
                     "description": "The caller's X-Request-Id, or a new one.",
                     "schema": {"type": "string"},
-                }
+                },
+                **HEADERS,
             },
         },
     }
