@@ -30,6 +30,7 @@ from serving.rollout.status import RolloutStatus
 from serving.scenario_endpoint import ScenarioEndpoint
 from serving.scrape import Scrape
 from serving.send_time_endpoint import Clock, SendTimeEndpoint
+from serving.series_endpoints import SeriesEndpoints
 from serving.settings import ServingSettings
 from serving.stock_endpoints import StockEndpoints
 
@@ -41,6 +42,11 @@ ADDRESSES = {
     "stock advice": "GET /v1/stock-advice",
     "allocations": "POST /v1/allocations",
     "assortment": "GET /v1/assortment",
+    "series": "GET /v1/series",
+    "kin of a series": "GET /v1/series/kin",
+    "history": "GET /v1/history",
+    "accuracy": "GET /v1/accuracy",
+    "growth": "GET /v1/growth",
     "outcomes": "POST /v1/outcomes",
     "events": "POST /v1/batch",
     "customers": "GET /v1/customers/{id}",
@@ -98,6 +104,7 @@ def build_api(
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
+    series = SeriesEndpoints(predictor)
     about = AboutEndpoints(predictor, metrics, Scrape(workspace, clock), drain, rollout)
     take_outcomes: Endpoint = OutcomesEndpoint(decisions, settings, clock).take
     customers, idempotency = predictor.customers, None
@@ -113,6 +120,11 @@ def build_api(
         Route("/v1/stock-advice", stock.advice, methods=["GET"]),
         Route("/v1/allocations", stock.allocations, methods=["POST"]),
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
+        Route("/v1/series", series.search, methods=["GET"]),
+        Route("/v1/series/kin", series.kin, methods=["GET"]),
+        Route("/v1/history", series.history, methods=["GET"]),
+        Route("/v1/accuracy", series.accuracy, methods=["GET"]),
+        Route("/v1/growth", series.growth, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
         Route("/v1/outcomes", take_outcomes, methods=["POST"]),
         *make_customer_routes(customers, predictor.use_customers, metrics, clock, idempotency),
