@@ -58,7 +58,6 @@ def read_past(project: Project, panel: Panel, series: pd.DataFrame, window: Peri
     shape = (len(series), len(window))
     units, price = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
     promoted, out, listed = (np.zeros(shape, bool) for _ in range(3))
-    planned = _find(panel, "is_promoted_planned")
     prices = [column for name in _PRICE if (column := _find(panel, name)) is not None]
     is_ahead = window > panel.origin_period
     for place in range(len(panel.series)):
@@ -69,9 +68,10 @@ def read_past(project: Project, panel: Panel, series: pd.DataFrame, window: Peri
         units[place, there] = np.where(is_ahead[there], np.nan, panel.sold[rows])
         if prices:
             price[place, there] = prices[0][rows]
-        if planned is not None:
-            promoted[place, there] = is_ahead[there] & (planned[rows] > 0.5)
-    _mark_promoted(project, panel, series, window[~is_ahead], promoted)
+    # The panel's own plan holds means where there is no row: what is not planned is not marked.
+    is_planned = "is_promoted_planned" in panel.known_names
+    told = window if is_planned else window[~is_ahead]
+    _mark_promoted(project, panel, series, told, promoted)
     _mark_promotions(panel, window, promoted)
     return Past(units, price, promoted & listed, out & listed, listed)
 
@@ -123,7 +123,7 @@ def _mark_promoted(
     window: Periods,
     promoted: npt.NDArray[np.bool_],
 ) -> None:
-    """Mark what the sales say was promoted: a plan holds means where a row is missing."""
+    """Mark what the table of sales says was, or is to be, promoted."""
     keys, sales = ["region_id", "product_id"], project.workspace.table("sales")
     if "is_promoted" not in pq.read_schema(sales).names:
         return
