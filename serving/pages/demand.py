@@ -101,7 +101,6 @@ _REGIONS: Strings = {
     "noneBelow": N_("This is the finest level."),
     "notKnown": N_("not known"),
     "growthOf": N_("%(name)s: %(growth)s"),
-    "above": N_("above"),
 }
 STRINGS: Strings = {
     **_NAMES, **_CHART, **_WHY, **_ACCURACY, **_WHAT_IF, **_STOCK, **_REGIONS,
