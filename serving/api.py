@@ -32,6 +32,7 @@ from serving.rollout.status import RolloutStatus
 from serving.scenario_endpoint import ScenarioEndpoint
 from serving.scrape import Scrape
 from serving.send_time_endpoint import Clock, SendTimeEndpoint
+from serving.series_endpoints import SeriesEndpoints
 from serving.settings import ServingSettings
 from serving.stock_endpoints import StockEndpoints
 
@@ -43,6 +44,11 @@ ADDRESSES = {
     "stock advice": "GET /v1/stock-advice",
     "allocations": "POST /v1/allocations",
     "assortment": "GET /v1/assortment",
+    "series": "GET /v1/series",
+    "kin of a series": "GET /v1/series/kin",
+    "history": "GET /v1/history",
+    "accuracy": "GET /v1/accuracy",
+    "growth": "GET /v1/growth",
     "models": "GET /v1/models",
     "outcomes": "POST /v1/outcomes",
     "events": "POST /v1/batch",
@@ -101,6 +107,7 @@ def build_api(
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
+    series = SeriesEndpoints(predictor)
     about = AboutEndpoints(predictor, metrics, Scrape(workspace, clock), drain, rollout)
     models = ModelsEndpoint(predictor, workspace, settings.mlflow_url)
     take_outcomes: Endpoint = OutcomesEndpoint(decisions, settings, clock).take
@@ -117,6 +124,11 @@ def build_api(
         Route("/v1/stock-advice", stock.advice, methods=["GET"]),
         Route("/v1/allocations", stock.allocations, methods=["POST"]),
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
+        Route("/v1/series", series.search, methods=["GET"]),
+        Route("/v1/series/kin", series.kin, methods=["GET"]),
+        Route("/v1/history", series.history, methods=["GET"]),
+        Route("/v1/accuracy", series.accuracy, methods=["GET"]),
+        Route("/v1/growth", series.growth, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
         Route("/v1/models", models.models, methods=["GET"]),
         Route("/v1/outcomes", take_outcomes, methods=["POST"]),

@@ -15,6 +15,8 @@ from models.artifact import CHALLENGER_POINTER, POINTER, Artifact, load_publishe
 from models.demand.forecast_series import FORECASTS_FILE, read_series
 from models.demand.forecast_store import open_stored
 from models.demand.scenario_files import Scenarios
+from models.demand.series_facts import SeriesFacts, unpack_facts
+from models.demand.series_history import HISTORY_FILE
 from models.golden.demand import check_demand_golden
 from models.golden.promotion import PromotionParts, check_promotion_golden
 from models.value.model import MODEL_FILE as VALUE_FILE
@@ -94,6 +96,8 @@ class Champions:
     """Of the demand champion: rows to ask scenarios of; a None within where it has none."""
     live: LiveParts | None = None
     """Of the promotion champion: what live profiles are read and valued with."""
+    facts: Champion[SeriesFacts | None] | None = None
+    """Of the demand champion: past, growth and accuracy of its series, as far as it has them."""
 
     def state(self, kind: Kind) -> ModelState:
         """Return the state of a kind."""
@@ -114,8 +118,8 @@ class Champions:
 
 Timing = tuple[SendTimePredictor, LiveParts]
 """A send-time model, and what live profiles are read and valued with beside it."""
-Selling = tuple[ForecastTable, Planning, Scenarios | None]
-"""Forecasts, stock advice and sample paths, and rows for scenarios."""
+Selling = tuple[ForecastTable, Planning, Scenarios | None, SeriesFacts | None]
+"""Forecasts, stock advice and sample paths, rows for scenarios, and facts of the series."""
 NOTHING = Champions(
     None,
     None,
@@ -193,12 +197,14 @@ def _with_promotion(before: Champions, timing: Champion[Timing]) -> Champions:
 
 
 def _with_demand(before: Champions, selling: Champion[Selling]) -> Champions:
-    version, digest, (table, planning, scenarios) = selling.version, selling.digest, selling.model
+    version, digest = selling.version, selling.digest
+    table, planning, scenarios, facts = selling.model
     return replace(
         before,
         demand=Champion(version, digest, table),
         planning=Champion(version, digest, planning),
         scenarios=Champion(version, digest, scenarios),
+        facts=Champion(version, digest, facts),
     )
 
 
@@ -211,7 +217,9 @@ def _load(
 ) -> tuple[Champion[Model] | None, ModelState]:
     is_required = kind in required
     try:
-        pointer, artifact = load_published(published, kind, name, on_disk=(FORECASTS_FILE,))
+        pointer, artifact = load_published(
+            published, kind, name, on_disk=(FORECASTS_FILE, HISTORY_FILE)
+        )
         model, is_proven = read(artifact)
     except NotTrained:
         way = "promote" if name == POINTER else "challenge"
@@ -254,7 +262,8 @@ def _read_demand(artifact: Artifact) -> tuple[Selling, bool]:
         series = read_series(_file(artifact, FORECASTS_FILE))
     table = ForecastTable(series, files.get(REASONS_FILE))
     is_proven = check_demand_golden(files, partial(_look_up, table))
-    return (table, Planning(files), Scenarios.from_files(files)), is_proven
+    facts = unpack_facts(files, artifact.large)
+    return (table, Planning(files), Scenarios.from_files(files), facts), is_proven
 
 
 def _look_up(

@@ -7,7 +7,13 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving import contract, model_contract, scenario_contract, stock_contract
+from serving import (
+    contract,
+    model_contract,
+    scenario_contract,
+    series_contract,
+    stock_contract,
+)
 from serving.access.description import HEADERS, SCHEMES, describe_access
 from serving.customers import contract as customers
 from serving.customers.collect_endpoints import PATHS
@@ -39,6 +45,11 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (stock_contract.AllocationRequest, "validation"),
     (stock_contract.Allocation, "validation"),
     (stock_contract.AssortmentPage, "validation"),
+    (series_contract.SeriesPage, "validation"),
+    (series_contract.SeriesKin, "validation"),
+    (series_contract.History, "validation"),
+    (series_contract.Accuracy, "validation"),
+    (series_contract.GrowthPage, "validation"),
     (model_contract.Models, "validation"),
     (customers.SegmentMessage, "validation"),
     (customers.SegmentBatch, "validation"),
@@ -184,6 +195,7 @@ def _paths() -> dict[str, Any]:
             )
         },
         **_stock_paths(),
+        **_series_paths(),
         **_customer_paths(),
         **_decision_paths(),
         "/livez": _about("livez", "Whether the process answers", contract.Liveness),
@@ -251,6 +263,32 @@ def _stock_paths() -> dict[str, Any]:
             )
         },
     }
+
+
+def _series_paths() -> dict[str, Any]:
+    about = series_contract
+    described: tuple[tuple[str, str, str, type[BaseModel], type[BaseModel]], ...] = (
+        ("series", "series", "Series by words", about.SeriesPage, about.SeriesQuery),
+        ("series/kin", "seriesKin", "A series, and what is above and below it", about.SeriesKin,
+         about.PairQuery),
+        ("history", "history", "What was sold and what is planned", about.History,
+         about.HistoryQuery),
+        ("accuracy", "accuracy", "How far off the backtest of a series was", about.Accuracy,
+         about.PairQuery),
+        ("growth", "growth", "Regions by expected growth", about.GrowthPage, about.GrowthQuery),
+    )  # fmt: skip
+    refusals = (Kind.NOT_FORECAST, Kind.NOT_PLANNED, Kind.INVALID, Kind.NOT_LOADED)
+    paths = {}
+    for path, name, summary, model, query in described:
+        is_table = name in ("history", "growth")
+        kinds = (*refusals, Kind.NOT_ACCEPTABLE) if is_table else refusals
+        texts = {CSV: {"type": "string"}} if is_table else {}
+        answer = _answers(f"{summary}.", {JSON: model, **texts})
+        if "cursor" in query.model_fields:
+            answer = _page(f"{summary}.", model, *texts)
+        operation = _operation(name, summary, {"200": answer}, kinds, parameters=_parameters(query))
+        paths[f"/v1/{path}"] = {"get": add_conditions(operation)}
+    return paths
 
 
 def _decision_paths() -> dict[str, Any]:

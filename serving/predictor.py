@@ -12,6 +12,7 @@ import msgspec
 
 from features.errors import NotTrained
 from models.demand.scenario_files import Scenarios
+from models.demand.series_facts import SeriesFacts
 from serving.champions import Champion, Champions, load_champions
 from serving.customers.answers import LiveAnswers
 from serving.customers.customers import Customers
@@ -164,6 +165,20 @@ class Predictor:
             If no demand model is loaded.
         """
         champion = self.champions.scenarios
+        if champion is None:
+            raise NotTrained("no demand model is loaded; /readyz says why")
+        return champion
+
+    @property
+    def facts(self) -> Champion[SeriesFacts | None]:
+        """What the demand champion tells of each series; None within where it tells nothing.
+
+        Raises
+        ------
+        NotTrained
+            If no demand model is loaded.
+        """
+        champion = self.champions.facts
         if champion is None:
             raise NotTrained("no demand model is loaded; /readyz says why")
         return champion

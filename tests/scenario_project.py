@@ -19,11 +19,12 @@ from features.region.panel import Panel
 from models.artifact import Pointer, write_artifact, write_pointer
 from models.demand.coherent import Coherent
 from models.demand.model import DemandModel
-from models.demand.path_files import pack_paths
+from models.demand.path_files import TOTALS_FILE, pack_paths, pack_totals
 from models.demand.sample_paths import SamplePaths, keep_paths
 from tests.sales_tables import write_project
 from training.demand.explanations import explain_demand
-from training.demand.steps import fit_demand, load_panel
+from training.demand.series_files import describe_series
+from training.demand.steps import backtest_demand, fit_demand, load_panel
 from training.recipes import FORECASTS_FILE
 
 SETTINGS = """
@@ -80,13 +81,18 @@ def publish_scenarios(folder: Path) -> Published:
     """Fit on the small project in `folder` and publish it as version 1."""
     project = write_project(folder, make_promoted_sales(), SETTINGS)
     panel = load_panel(project)
-    model = fit_demand(project, Silent(), panel=panel)
+    backtest = backtest_demand(project, Silent(), panel=panel)
+    model = fit_demand(project, Silent(), panel=panel, backtest=backtest)
     made, newcomers = model.make(panel)
     forecasts = model.tabulate(panel, made, newcomers)
     paths = keep_paths(panel, made, model.calibration.shocks, model.calibration.seed)
+    plan = pack_paths(paths)
+    past = paths.series.assign(recent_units=100.0, last_year_units=[80.0, np.nan, 0.0, 80.0])
+    totals = {TOTALS_FILE: pack_totals(past, paths.sum_horizon())}
     files = {
         **model.to_files(),
-        **pack_paths(paths),
+        **plan,
+        **describe_series(project, panel, made, backtest, plan | totals),
         **explain_demand(panel, model, made).files,
         FORECASTS_FILE: forecasts.to_parquet(index=False),
     }

@@ -44,7 +44,7 @@ def document(tmp_path_factory, champion, published):
     demand = Predictor.load(champion.project.workspace.published).champions
     predictor.champions = type(demand)(
         predictor.champions.promotion, demand.demand, demand.states, demand.planning,
-        demand.scenarios, predictor.champions.live,
+        demand.scenarios, predictor.champions.live, demand.facts,
     )  # fmt: skip
     project = write_project(tmp_path_factory.mktemp("schemathesis"))
     predictor.customers = open_customers(project, predictor.champions)

@@ -19,8 +19,11 @@ from models.artifact import (
 )
 from models.demand.forecast_series import FORECASTS_FILE
 from models.demand.forecast_store import store_records
+from models.demand.series_history import HISTORY_FILE
 from models.golden.check import check_golden
 from training.history import Action, append_history, begin_history
+
+_ON_DISK = (FORECASTS_FILE, HISTORY_FILE)
 
 
 def publish_bundle(
@@ -94,7 +97,7 @@ def withdraw_challenger(published: Path, kind: str) -> bool:
 
 
 def _copy(published: Path, kind: str, bundle: Path, version: str) -> Artifact:
-    source = load_artifact(bundle, kind, on_disk=(FORECASTS_FILE,))
+    source = load_artifact(bundle, kind, on_disk=_ON_DISK)
     check_golden(kind, source.files, source.large)
     directory = f"v{version}-{source.digest[:8]}"
     target = published / kind / directory
@@ -108,9 +111,12 @@ def _copy(published: Path, kind: str, bundle: Path, version: str) -> Artifact:
             if not target.exists():
                 raise
             shutil.rmtree(partial)  # somebody else published the same meanwhile
-    copy = load_artifact(target, kind, on_disk=(FORECASTS_FILE,))
-    for forecasts in copy.large.values():
-        store_records(forecasts)
+    copy = load_artifact(target, kind, on_disk=_ON_DISK)
+    for name, large in copy.large.items():
+        if name == FORECASTS_FILE:
+            store_records(large)  # checks it
+        else:
+            large.check()
     return copy
 
 

@@ -15,6 +15,7 @@ from models.demand.model import DemandModel
 from training.config import DemandSettings, StockSettings
 from training.demand.explanations import explain_demand
 from training.demand.scores import SCORES
+from training.demand.series_files import describe_series
 from training.demand.steps import (
     DemandBacktest,
     backtest_demand,
@@ -49,6 +50,7 @@ def _train_demand(project: Project, progress: Progress) -> Trained:
             FORECASTS_FILE: content.getvalue(),
             **stock.files,
             **explained.files,
+            **describe_series(project, panel, made, backtest, stock.files),
         },
         metrics=_name_scores(backtest.scores),
         folds=tuple(

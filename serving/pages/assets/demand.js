@@ -1,0 +1,125 @@
+// Regional demand: one selection, asked of the API in parts, each shown as it comes.
+import { download, getJson, showProblem } from "./api.js";
+import { showAccuracy } from "./demand_accuracy.js";
+import { DemandChart } from "./demand_chart.js";
+import { showBelow, showLevels, showTrail } from "./demand_levels.js";
+import { nameProduct, nameRegion, namePair } from "./demand_names.js";
+import { startPicker } from "./demand_picker.js";
+import { startRegions } from "./demand_regions.js";
+import { showStock } from "./demand_stock.js";
+import { startWhatIf } from "./demand_what_if.js";
+import { showWhy } from "./demand_why.js";
+import { t } from "./strings.js";
+import { readView, writeView } from "./view.js";
+
+const find = (id) => document.getElementById(id);
+const ALL = "all";
+
+let view = { region: ALL, product: ALL, ...readView() };
+let turn = 0; // what comes late of an earlier selection is not shown
+const chart = new DemandChart(find("chart"), (day) => showWhy(find("why"), find("why-date"), day));
+const whatIf = startWhatIf({ onAnswer: (answer) => chart.setScenario(answer), onChange: (change) => keep(change) });
+const regions = startRegions({ onChoose: select, onLevel: (level) => keep({ level }) });
+
+function keep(changes) {
+  view = { ...view, ...changes };
+  writeView(view);
+}
+
+// Show another region and product, with a step of the browser's history.
+function select(region, product) {
+  if (region === view.region && product === view.product) return;
+  const { level } = view;
+  view = { region, product, level };
+  const query = new URLSearchParams(Object.entries(view).filter(([, value]) => value));
+  history.pushState(null, "", `${location.pathname}?${query}`);
+  load().then(() => find("name").focus({ preventScroll: true }));
+}
+
+async function load() {
+  const mine = ++turn;
+  const pair = { region: view.region, product: view.product };
+  const only = (show) => (found) => mine === turn && show(found);
+  whatIf.reset(view);
+  const kin = getJson("/v1/series/kin", pair);
+  const history = getJson("/v1/history", pair);
+  const asked = [
+    kin.then(only(showKin)).catch(only((error) => showProblem(find("name"), error, load))),
+    showChart(pair, { kin, history }, only),
+    part("/v1/accuracy", pair, find("accuracy"), only(showAccuracyHere)),
+    part("/v1/stock-advice", { ...pair, limit: 20 }, find("stock"), only((found) => showStock(find("stock"), pair, found))),
+    regions.show(view),
+    Promise.all([kin, history]).then(only(([own, past]) => whatIf.open(view, own, past))).catch(() => {}),
+  ];
+  await Promise.allSettled(asked);
+}
+
+function part(path, params, element, show) {
+  return getJson(path, params).then(show).catch((error) => showProblem(element, error, load));
+}
+
+function showAccuracyHere(found) {
+  showAccuracy(find("accuracy"), found);
+}
+
+async function showChart(pair, { kin, history }, only) {
+  const params = { ...pair, limit: 1000 };
+  const forecasts = getJson("/v1/forecasts", { ...params, reasons: true }).catch((error) => {
+    if (error.status !== 409) throw error; // without reasons the forecast is still one
+    return getJson("/v1/forecasts", params);
+  });
+  // An older model tells no past; its forecast is shown alone.
+  const past = history.catch((error) => (error.status === 409 ? null : Promise.reject(error)));
+  try {
+    const [made, sold, own] = await Promise.all([forecasts, past, kin.catch(() => null)]);
+    only(() => {
+      chart.show(own ? namePair(own.series) : "", made.forecasts, sold, view);
+      find("always").hidden = !chart.isAlwaysPromoted;
+    })();
+  } catch (error) {
+    only(() => chart.fail(error, load))();
+  }
+}
+
+function showKin(kin) {
+  const { series } = kin;
+  find("name").textContent = namePair(series);
+  document.title = `${namePair(series)} – Almanac`;
+  find("about").textContent = `${series.level} · ${t("sumOf", { n: series.series })}`;
+  showTrail(find("above"), kin.above, select);
+  showLevels(find("levels"), kin, select);
+  showBelow(find("below-regions"), kin.regions, nameRegion, select);
+  showBelow(find("below-products"), kin.products, nameProduct, select);
+  find("marked").hidden = series.series === 1;
+}
+
+const file = (kind) => `${kind}-${view.region}-${view.product}.csv`.replaceAll(/[^\p{L}\p{N}.-]+/gu, "_");
+const pairOf = () => ({ region: view.region, product: view.product });
+
+async function save(path, params, name) {
+  try {
+    await download(path, params, { name });
+    find("done").textContent = "";
+  } catch (error) {
+    find("done").textContent = error.message;
+  }
+}
+
+find("csv-forecast").addEventListener("click", () => save("/v1/forecasts", { ...pairOf(), limit: 1000 }, file("forecast")));
+find("csv-history").addEventListener("click", () => save("/v1/history", pairOf(), file("past")));
+find("copy").addEventListener("click", async () => {
+  keep(chart.range());
+  try {
+    await navigator.clipboard.writeText(location.href);
+    find("done").textContent = t("copied");
+  } catch {
+    find("done").textContent = t("copyThis", { link: location.href });
+  }
+});
+addEventListener("popstate", () => {
+  view = { region: ALL, product: ALL, ...readView() };
+  load();
+});
+
+startPicker({ input: find("search"), list: find("found"), count: find("found-count"), onChoose: select });
+load();
