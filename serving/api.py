@@ -25,6 +25,7 @@ from serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from serving.metrics import Metrics
 from serving.openapi import build_openapi
 from serving.predictor import Predictor
+from serving.receptivity_endpoints import ReceptivityEndpoints
 from serving.responses import respond
 from serving.rollout.status import RolloutStatus
 from serving.scenario_endpoint import ScenarioEndpoint
@@ -35,6 +36,7 @@ from serving.stock_endpoints import StockEndpoints
 
 ADDRESSES = {
     "send times": "POST /v1/send-times",
+    "receptivity": "GET /v1/receptivity",
     "forecasts": "GET /v1/forecasts",
     "scenarios": "POST /v1/forecasts/what-if",
     "levels of forecasts": "GET /v1/forecasts/levels",
@@ -95,6 +97,7 @@ def build_api(
     if decisions is not None:
         decisions.count = metrics.count_decisions
     send_times = SendTimeEndpoint(predictor, settings, metrics, clock, decisions)
+    receptivity = ReceptivityEndpoints(predictor, settings, clock, send_times.one_batch)
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
@@ -108,6 +111,8 @@ def build_api(
         take_outcomes = idempotency.wrap(take_outcomes, settings.max_body_bytes)
     routes = [
         Route("/v1/send-times", send_times.send_times, methods=["POST"]),
+        Route("/v1/receptivity", receptivity.serve, methods=["GET", "POST"]),
+        Route("/v1/receptivity/segments", receptivity.segments, methods=["GET"]),
         Route("/v1/forecasts", forecasts.forecasts, methods=["GET"]),
         Route("/v1/forecasts/levels", forecasts.levels, methods=["GET"]),
         Route("/v1/stock-advice", stock.advice, methods=["GET"]),

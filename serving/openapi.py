@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving import contract, scenario_contract, stock_contract
+from serving import contract, receptivity_contract, scenario_contract, stock_contract
 from serving.access.description import SCHEMES, describe_access
 from serving.customers import contract as customers
 from serving.customers.collect_endpoints import PATHS
@@ -31,6 +31,9 @@ Mode = Literal["validation", "serialization"]
 _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (contract.SendTimesRequest, "validation"),
     (contract.SendTimes, "validation"),
+    (receptivity_contract.ReceptivityRequest, "validation"),
+    (receptivity_contract.ReceptiveWeek, "validation"),
+    (receptivity_contract.ReceptivitySegments, "validation"),
     (contract.Forecasts, "validation"),
     (contract.ForecastLevels, "validation"),
     (scenario_contract.ScenarioRequest, "validation"),
@@ -169,6 +172,7 @@ def _paths() -> dict[str, Any]:
                 )
             )
         },
+        **_receptivity_paths(),
         **_stock_paths(),
         **_customer_paths(),
         **_decision_paths(),
@@ -198,6 +202,38 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/": _about("landing", "What is where", contract.Landing),
+    }
+
+
+def _receptivity_paths() -> dict[str, Any]:
+    told = {"200": name_model(_answers("A week.", {JSON: receptivity_contract.ReceptiveWeek}))}
+    refusals = (Kind.NOT_ACCEPTABLE, Kind.INVALID, Kind.NOT_LOADED)
+    listed = _answers("Segments.", {JSON: receptivity_contract.ReceptivitySegments})
+    return {
+        "/v1/receptivity": {
+            "get": _operation(
+                "receptivity",
+                "When a segment is receptive: the 168 hours of its week",
+                told,
+                refusals,
+                parameters=_parameters(receptivity_contract.ReceptivityQuery),
+            ),
+            "post": _operation(
+                "receptivityOfCustomers",
+                "When customers are receptive: the 168 hours of their week",
+                told,
+                (*refusals, Kind.BAD_JSON, Kind.TOO_LARGE, Kind.WRONG_MEDIA_TYPE),
+                body=receptivity_contract.ReceptivityRequest,
+            ),
+        },
+        "/v1/receptivity/segments": {
+            "get": _operation(
+                "receptivitySegments",
+                "Which segments can be looked at",
+                {"200": name_model(listed)},
+                refusals,
+            )
+        },
     }
 
 

@@ -29,6 +29,9 @@ OPEN = None
 SCOPES: Mapping[str, Scope | None] = {
     "POST /v1/send-times": Scope.CAMPAIGNS,
     "POST /v1/outcomes": Scope.CAMPAIGNS,
+    "GET /v1/receptivity": Scope.CAMPAIGNS,
+    "POST /v1/receptivity": Scope.CAMPAIGNS,
+    "GET /v1/receptivity/segments": Scope.CAMPAIGNS,
     "GET /v1/forecasts": Scope.MERCHANDISING,
     "POST /v1/forecasts/what-if": Scope.MERCHANDISING,
     "GET /v1/forecasts/levels": Scope.MERCHANDISING,
