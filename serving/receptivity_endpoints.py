@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,20 +15,18 @@ from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from features.errors import NotTrained
 from features.schema import SLOTS_PER_WEEK
 from serving.access.gate import may_name_anybody
 from serving.bodies import JSON, choose_media_type, decode_body, read_json_body
-from serving.customers.database import StoreUnavailable
-from serving.customers.hiding import list_hidden
 from serving.forecast_endpoints import read_query
 from serving.predictor import Predictor
-from serving.problems import Fault, Kind, Problem, as_sentence
-from serving.receptivity import Segments, UnknownSegment
+from serving.problems import Fault, Kind, Problem
+from serving.receptivity import UnknownSegment
 from serving.receptivity_contract import ReceptivityQuery, ReceptivityRequest
 from serving.receptivity_words import describe_evidence, describe_week
 from serving.responses import as_problems, check_no_query, respond
 from serving.rollout.held import Held
+from serving.segment_source import SegmentSource, find_champion
 from serving.send_time_endpoint import Clock
 from serving.send_times import CustomerSendTimes, SendTimeQuery
 from serving.settings import ServingSettings
@@ -38,7 +35,6 @@ INLINE_CUSTOMERS = 4
 """Up to this many are scored on the event loop: all 168 hours of each have their bounds."""
 WINDOW = timedelta(days=8)
 """Within which every hour of the local week lies, also where the clock is put forward."""
-_RETRY = {"Retry-After": "1"}
 
 
 class ReceptivityEndpoints:
@@ -53,6 +49,7 @@ class ReceptivityEndpoints:
         Returns the time, with a zone.
     one_batch : CapacityLimiter
         Of the one thread that answers large requests of customers.
+    source : SegmentSource
     """
 
     def __init__(
@@ -61,10 +58,11 @@ class ReceptivityEndpoints:
         settings: ServingSettings,
         clock: Clock,
         one_batch: CapacityLimiter,
+        source: SegmentSource,
     ) -> None:
         self.predictor, self.settings, self.clock = predictor, settings, clock
         self._one_batch, self._one_segment = one_batch, CapacityLimiter(1)
-        self._kept: tuple[str, set[str], Segments] | None = None
+        self._source = source
 
     async def serve(self, request: Request) -> Response:
         """Answer the week of one segment, or of the customers that a body names."""
@@ -97,7 +95,7 @@ class ReceptivityEndpoints:
 
     def _list_segments(self) -> Response:
         with self.predictor.use() as held:
-            segments = self._open(held)
+            segments = self._source.open(held)
             about = _about(held)
         return respond(
             msgspec.json.encode({**about, "segments": segments.list_segments()}),
@@ -106,7 +104,7 @@ class ReceptivityEndpoints:
 
     def _tell_segment(self, asked: ReceptivityQuery) -> Response:
         with self.predictor.use() as held:
-            segments, about = self._open(held), _about(held)
+            segments, about = self._source.open(held), _about(held)
             try:
                 week = segments.tell_week(asked.segment, asked.channel)
             except UnknownSegment as error:
@@ -130,34 +128,6 @@ class ReceptivityEndpoints:
             "words": words,
         }
         return respond(msgspec.json.encode(content), headers=_name(about))
-
-    def _open(self, held: Held) -> Segments:
-        """Return the segments of the champion without who must not be known; kept while they hold.
-
-        Raises
-        ------
-        NotTrained
-            If no send-time model is loaded.
-        """
-        champion = held.champions.promotion
-        if champion is None:
-            raise NotTrained("no send-time model is loaded; /readyz says why")
-        digest, hidden, kept = champion.digest, self._find_hidden(held), self._kept
-        if kept is None or kept[:2] != (digest, hidden):
-            kept = (digest, hidden, Segments(champion.model, hidden))
-            self._kept = kept
-        return kept[2]
-
-    def _find_hidden(self, held: Held) -> set[str]:
-        champion = held.champions.promotion
-        if held.customers is None or champion is None:
-            return set()
-        store = held.customers.writer.store
-        try:
-            with closing(store.database.connect()) as session:
-                return list_hidden(store, session, champion.model.profiles)
-        except StoreUnavailable as error:
-            raise Problem(Kind.NOT_STORED, as_sentence(error), headers=_RETRY) from None
 
     def _tell_customers(
         self, asked: ReceptivityRequest, *, may_name: bool, in_thread: bool
@@ -240,9 +210,7 @@ def _list_slots(
 
 
 def _about(held: Held) -> dict[str, str | datetime]:
-    champion = held.champions.promotion
-    if champion is None:
-        raise NotTrained("no send-time model is loaded; /readyz says why")
+    champion = find_champion(held)
     return {"model_version": champion.version, "profiles_as_of": champion.model.profiles.as_of}
 
 
