@@ -86,8 +86,10 @@ class ReceptiveWeek(Message):
     evidence: dict[Literal["own history", "segment", "global"], Customers]
     """How many of those scored rest most on what."""
     without_consent: Customers
-    """Of named customers: who may not be written to over the channel, or is erased or unknown to
-    have agreed; their hours count, their bounds do not."""
+    """Of named customers: who may not be written to over the channel; their hours count, their
+    bounds do not."""
+    unknown: Customers
+    """Of named customers: of whom nothing is known, so that everybody's hours are theirs."""
     time_zone: str | None
     """Of a customer who is named alone: whose local week it is."""
     words: list[str]

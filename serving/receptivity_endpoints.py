@@ -124,6 +124,7 @@ class ReceptivityEndpoints:
             **_list_slots(week.probability, week.low, week.high),
             "evidence": week.evidence,
             "without_consent": 0,
+            "unknown": 0,
             "time_zone": None,
             "words": words,
         }
@@ -178,6 +179,7 @@ def _tell_answers(answers: Sequence[CustomerSendTimes]) -> dict[str, Any]:
         **_list_slots(probability, low, high),
         "evidence": evidence,
         "without_consent": len(answers) - len(allowed),
+        "unknown": sum(not answer.is_known for answer in answers),
         "time_zone": answers[0].time_zone if len(answers) == 1 else None,
         "words": words,
     }

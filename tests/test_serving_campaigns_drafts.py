@@ -4,6 +4,7 @@ import io
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -16,9 +17,11 @@ from serving.api import build_api
 from serving.campaigns import endpoints
 from serving.campaigns.asking import ask_draft
 from serving.campaigns.contract import CampaignChoices, CampaignDraft, CampaignDraftRequest
+from serving.campaigns.desk import CampaignDesk
 from serving.campaigns.drafts import KEPT_FOR, MOST, DraftShelf, NoDraft
 from serving.campaigns.messages_file import write_csv
 from serving.campaigns.run import run_campaign
+from serving.predictor import Predictor
 from serving.settings import ServingSettings
 from tests.campaign_project import AUDIENCE, check_schedule
 from tests.campaign_service import NOW, CampaignService, make_campaign_project
@@ -83,8 +86,11 @@ def test_what_is_expected_is_the_sum_over_the_optimised_arm(service, draft):
     assert expected.measure == "reach"
     assert expected.messages == len(own)
     assert expected.expected == pytest.approx(own["probability"].sum(), abs=1e-3)
-    assert expected.low == pytest.approx(own["probability_low"].sum(), abs=1e-3)
-    assert expected.high == pytest.approx(own["probability_high"].sum(), abs=1e-3)
+    assert expected.widest_low == pytest.approx(own["probability_low"].sum(), abs=1e-3)
+    assert expected.widest_high == pytest.approx(own["probability_high"].sum(), abs=1e-3)
+    half = 1.6448536 * np.sqrt((own["probability"] * (1 - own["probability"])).sum())
+    assert expected.high == pytest.approx(expected.expected + half, abs=1e-3)
+    assert expected.low == pytest.approx(expected.expected - half, abs=1e-3)
     assert expected.lift == pytest.approx(expected.expected / expected.evenly)
     assert expected.lift > 1.0
     assert any(f"{expected.expected:,.1f} of" in line for line in draft.plan.words)
@@ -104,16 +110,14 @@ def test_the_file_keeps_every_rule_of_the_project_and_the_request(service):
     table = read_file(service, draft)
     promotions = pd.read_parquet(project.workspace.table("promotions"))
     promotions["channels"] = ""
-    check_schedule(table, replace_quiet(query), promotions)
+    check_schedule(table, without_quiet(query), promotions)
     hours = table["send_at_local"].dropna().str[11:13].astype(int)
     assert not hours.between(12, 17).any()
     first = table.set_index("customer_id")["send_at"]["c0"]
     assert pd.isna(first) or first >= pd.Timestamp("2026-11-02T23:00Z")  # a day after the touch
 
 
-def replace_quiet(query):
-    from dataclasses import replace
-
+def without_quiet(query):
     return replace(query, settings=query.settings.model_copy(update={"quiet_hours": ""}))
 
 
@@ -300,9 +304,6 @@ def test_choices_tell_promotions_channels_and_rules(service):
 
 def test_without_promotions_it_says_what_to_do(service, tmp_path, open_client, published):
     (tmp_path / "almanac.toml").write_text("[project]\n", encoding="utf-8")
-    from serving.campaigns.desk import CampaignDesk
-    from serving.predictor import Predictor
-
     desk = CampaignDesk(load_project(tmp_path / "almanac.toml"))
     api = build_api(Predictor.load(published), ServingSettings(), campaigns=desk)
     response = open_client(api)("POST", URL, json={"promotions": ["ten"], "customers": ["c1"]})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from serving.api import build_api
+from serving.predictor import Predictor
 from serving.receptivity import MAX_SCORED, Segments, UnknownSegment
 from serving.receptivity_contract import ReceptiveWeek, ReceptivitySegments
 from serving.settings import ServingSettings
@@ -74,6 +75,7 @@ def test_several_customers_are_the_mean_of_each(call):
     expected = np.mean([[slot.probability for slot in one.slots] for one in alone], axis=0)
     np.testing.assert_allclose([slot.probability for slot in told.slots], expected)
     assert told.time_zone is None
+    assert told.unknown == 1
 
 
 def test_without_consent_there_are_hours_and_no_bounds(call):
@@ -117,8 +119,6 @@ def test_bodies_that_break_the_contract_are_refused(call, body):
 
 
 def test_without_a_model_it_says_so(tmp_path, open_client):
-    from serving.predictor import Predictor
-
     empty = open_client(build_api(Predictor.load(tmp_path), ServingSettings(), clock=lambda: NOW))
     for url in (URL, f"{URL}/segments"):
         response = empty("GET", url)

@@ -135,6 +135,9 @@ class ExpectedResult(Message):
     expected: Amount
     low: Amount
     high: Amount
+    """90 % interval of the count, where doubts about single customers do not go together."""
+    widest_low: Amount
+    widest_high: Amount
     """Sums of the messages' 90 % bounds: as wide as it can be, as if all were wrong alike."""
     evenly: Amount
     """The same messages at permitted hours drawn evenly: the baseline."""
@@ -145,6 +148,7 @@ class ExpectedResult(Message):
     """expected ÷ evenly."""
     lift_low: Amount
     lift_high: Amount
+    """low and high ÷ evenly."""
 
 
 class CampaignPlanSummary(Message):

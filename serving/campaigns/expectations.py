@@ -90,6 +90,9 @@ class Expected:
     messages : int
     expected, low, high : float
         Sum of their probabilities, and of the 90 % bounds of these.
+    spread : float
+        Standard deviation of how many there will be, by chance and by what is not known of each
+        customer, as far as that does not go together.
     evenly : float
         The same messages at permitted hours drawn evenly.
     best_slot : int
@@ -102,6 +105,7 @@ class Expected:
     expected: float
     low: float
     high: float
+    spread: float
     evenly: float
     best_slot: int
     best_slot_expected: float
@@ -116,12 +120,13 @@ def expect(plan: CampaignPlan, measure: str) -> Expected | None:
     if not own.any():
         return None
     week = np.where(of_measure[:, None], found.week, 0.0).sum(axis=0)
-    best = int(np.nanargmax(week))
+    best, chances = int(np.nanargmax(week)), found.probability[own]
     return Expected(
         messages=int(own.sum()),
-        expected=float(found.probability[own].sum()),
+        expected=float(chances.sum()),
         low=float(found.low[own].sum()),
         high=float(found.high[own].sum()),
+        spread=float(np.sqrt((chances * (1.0 - chances)).sum())),
         evenly=float(found.mean[own].sum()),
         best_slot=best,
         best_slot_expected=float(week[best]),

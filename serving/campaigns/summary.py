@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from serving.campaigns.options import SUREST_FIRST
 from serving.campaigns.plan import CampaignPlan
 from serving.campaigns.run import PlannedCampaign
 from serving.campaigns.schedule import SLOT
+from serving.slot_scores import LEVEL
 
+_Z = NormalDist().inv_cdf(0.5 + LEVEL / 2.0)
 _SHOWN = (OPTIMISED, RANDOM, HOLDOUT)
 
 
@@ -82,11 +84,23 @@ def _list_expected(plan: CampaignPlan) -> list[dict[str, Any]]:
         found = expect(plan, measure)
         if found is None:
             continue
-        base = found.evenly or 1.0
-        lifts = {
-            "lift": found.expected / base,
-            "lift_low": found.low / base,
-            "lift_high": found.high / base,
-        }
-        told.append({"measure": measure, **asdict(found), **lifts})
+        half, base = _Z * found.spread, found.evenly or 1.0
+        low, high = max(found.expected - half, 0.0), min(found.expected + half, found.messages)
+        told.append(
+            {
+                "measure": measure,
+                "messages": found.messages,
+                "expected": found.expected,
+                "low": low,
+                "high": high,
+                "widest_low": found.low,
+                "widest_high": found.high,
+                "evenly": found.evenly,
+                "best_slot": found.best_slot,
+                "best_slot_expected": found.best_slot_expected,
+                "lift": found.expected / base,
+                "lift_low": low / base,
+                "lift_high": high / base,
+            }
+        )
     return told
