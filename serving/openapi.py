@@ -7,7 +7,13 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving import contract, receptivity_contract, scenario_contract, stock_contract
+from serving import (
+    contract,
+    model_contract,
+    receptivity_contract,
+    scenario_contract,
+    stock_contract,
+)
 from serving.access.description import SCHEMES, describe_access
 from serving.campaigns import contract as campaigns
 from serving.campaigns.endpoints import CHOICES, DRAFT, DRAFTS
@@ -48,6 +54,7 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (stock_contract.AllocationRequest, "validation"),
     (stock_contract.Allocation, "validation"),
     (stock_contract.AssortmentPage, "validation"),
+    (model_contract.Models, "validation"),
     (customers.SegmentMessage, "validation"),
     (customers.SegmentBatch, "validation"),
     (customers.Collected, "validation"),
@@ -180,6 +187,18 @@ def _paths() -> dict[str, Any]:
         },
         **_receptivity_paths(),
         **_campaign_paths(),
+        "/v1/models": {
+            "get": _operation(
+                "models",
+                "Which models there are, how they were judged, and whether they still hold",
+                {
+                    "200": _answers(
+                        "Champions, challengers, monitor.", {JSON: model_contract.Models}
+                    )
+                },
+                (Kind.INVALID, Kind.NOT_ACCEPTABLE),
+            )
+        },
         **_stock_paths(),
         **_customer_paths(),
         **_decision_paths(),
