@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from features.project import Project
 from serving.access.callers import open_access
 from serving.api import build_api, utc_now
+from serving.campaigns.desk import CampaignDesk
 from serving.customers.customers import Customers, open_customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.settings import is_store_used
@@ -69,6 +70,7 @@ class Worker:
             metrics=metrics,
             rollout=rollout,
             workspace=project.workspace,
+            campaigns=CampaignDesk(project),
         )
         self.api = trace_api(api, self.traces)
         self.trials = Trials(project, challenger, predictor, metrics)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from features.identity.identifiers import USER_ID
 from features.project import Project
 from serving.customers.database import Session
@@ -9,6 +12,7 @@ from serving.customers.live import read_erased
 from serving.customers.person import to_microseconds_of
 from serving.customers.settings import is_store_used
 from serving.customers.store import CustomerStore
+from serving.profiles import Profiles
 from serving.send_times import SendTimePredictor
 
 
@@ -30,15 +34,34 @@ def hide_customers(predictor: SendTimePredictor, project: Project) -> None:
     if not is_store_used(project):
         return
     store = CustomerStore.open(project)
-    erased, refused = read_erased(store.session), _read_refused(store.session)
+    gone = list_hidden(store, store.session, predictor.profiles)
     store.close()
-    profiles, mark = predictor.profiles, store.marker.mark
-    gone = refused.intersection(profiles.rows)
-    if erased:
-        since = to_microseconds_of(profiles.as_of)
-        gone |= {one for one in profiles.rows if erased.get(mark(one), since - 1) >= since}
     if gone:
-        predictor.profiles = profiles.without(gone)
+        predictor.profiles = predictor.profiles.without(gone)
+
+
+def list_hidden(store: CustomerStore, session: Session, profiles: Profiles) -> set[str]:
+    """Return who of some profiles was erased since they were made, or has not agreed.
+
+    Parameters
+    ----------
+    store : CustomerStore
+    session : Session
+        Of its database, and of the calling thread.
+    profiles : Profiles
+    """
+    refused = _read_refused(session).intersection(profiles.rows)
+    return refused | list_erased(store, session, profiles.rows, profiles.as_of)
+
+
+def list_erased(
+    store: CustomerStore, session: Session, customers: Iterable[str], since: datetime
+) -> set[str]:
+    """Return who of some customers was erased at a moment or later."""
+    erased, first, mark = read_erased(session), to_microseconds_of(since), store.marker.mark
+    if not erased:
+        return set()
+    return {one for one in customers if erased.get(mark(one), first - 1) >= first}
 
 
 def _read_refused(session: Session) -> set[str]:
