@@ -142,7 +142,7 @@ def wait_until_alive(service: subprocess.Popen[bytes], settings: ServingSettings
         If it ends before, or does not answer within a minute.
     """
     stop_at = time.monotonic() + START_SECONDS
-    while not _is_alive(settings):
+    while not is_alive(settings):
         if service.poll() is not None:
             raise NotStarted(
                 f"the service ended with code {service.returncode} while it started; "
@@ -219,7 +219,8 @@ def check_port(settings: ServingSettings) -> None:
             ) from None
 
 
-def _is_alive(settings: ServingSettings) -> bool:
+def is_alive(settings: ServingSettings) -> bool:
+    """Say whether a service of Almanac answers where these settings say."""
     host = "127.0.0.1" if settings.host.is_unspecified else str(settings.host)
     connection = _connect(host, settings)
     with closing(connection):

@@ -314,5 +314,5 @@ def test_a_project_name_that_mlflow_refuses_is_refused_before_any_work(tmp_path)
 
 def test_help_groups_the_commands_by_person(tmp_path):
     said = run(tmp_path, "--help")
-    for group in ("Data science", "Campaigns", "Merchandising", "Operations"):
+    for group in ("Data scientist", "Campaigns", "Merchandising", "Operations"):
         assert group in said

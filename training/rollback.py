@@ -87,7 +87,7 @@ def move_alias(project: Project, kind: str, version: str) -> str:
     """Move the registry's champion; return `MOVED`, or why it was not."""
     from mlflow.exceptions import MlflowException
 
-    with _give_up_soon():
+    with give_up_soon():
         try:
             open_tracker(project).set_alias(kind, CHAMPION, version)
         except (AlmanacError, MlflowException, OSError) as error:
@@ -96,7 +96,7 @@ def move_alias(project: Project, kind: str, version: str) -> str:
 
 
 @contextmanager
-def _give_up_soon() -> Iterator[None]:
+def give_up_soon() -> Iterator[None]:
     """Ask the registry once and briefly: whoever rolls back has no minutes to wait for it."""
     before = {name: os.environ.get(name) for name in _QUICK}
     os.environ.update(_QUICK)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,33 @@ def read_database(url: str, table: str, resolve: Callable[[str], Path], target: 
     SourceError
         If the driver, the database or the table is not there, or a value is not of its type.
     """
+    with _open(url, table, resolve) as (connection, reflected, label):
+        _copy(connection, reflected, target, label)
+    return label
+
+
+def check_database(url: str, table: str, resolve: Callable[[str], Path]) -> str:
+    """Look whether a table or view of a database is there; the parameters of `read_database`.
+
+    Returns
+    -------
+    str
+        How to call this source in a message.
+
+    Raises
+    ------
+    SourceError
+        If the driver, the database or the table is not there.
+    """
+    with _open(url, table, resolve) as (_, _, label):
+        return label
+
+
+@contextmanager
+def _open(
+    url: str, table: str, resolve: Callable[[str], Path]
+) -> Iterator[tuple[Connection, Table, str]]:
+    """Yield a connection, the table as the database declares it, and how to call it."""
     # Only projects that read a database pay for the import.
     import sqlalchemy
     from sqlalchemy.exc import ArgumentError, NoSuchTableError, SQLAlchemyError
@@ -63,10 +91,7 @@ def read_database(url: str, table: str, resolve: Callable[[str], Path], target: 
     try:
         engine = sqlalchemy.create_engine(parsed)
         with engine.connect() as connection:
-            try:
-                _copy(connection, _reflect(connection, table), target, label)
-            finally:
-                connection.close()
+            yield connection, _reflect(connection, table), label
         engine.dispose()
     except ModuleNotFoundError as error:
         raise SourceError(f"{label}: needs the Python package '{error.name}'; install it") from None
@@ -75,7 +100,6 @@ def read_database(url: str, table: str, resolve: Callable[[str], Path], target: 
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip()
         raise SourceError(f"{label}: {_without_password(cause, parsed)}") from None
-    return label
 
 
 def find_database_file(url: str, resolve: Callable[[str], Path]) -> Path | None:

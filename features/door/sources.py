@@ -96,12 +96,8 @@ def list_inputs(project: Project, settings: TableSettings) -> list[list[str | in
 
     Returns None where a database server is read: it cannot be known whether it changed.
     """
-    if settings.sql is not None:
-        texts = [_source_text(project, name) for name in _named(project, settings.sql)]
-    else:
-        texts = [settings.url or settings.path or ""]
     files: list[Path] = []
-    for text in texts:
+    for text in list_texts(project, settings):
         if "://" not in text or text.startswith(PACKAGE):
             files += find_files(project, text)
             continue
@@ -113,6 +109,13 @@ def list_inputs(project: Project, settings: TableSettings) -> list[list[str | in
         files += [file, log] if log.is_file() else [file]
     stats = [(path, path.stat()) for path in files]
     return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+
+
+def list_texts(project: Project, settings: TableSettings) -> list[str]:
+    """Return the paths and database addresses of a table's sources, as they were written."""
+    if settings.sql is not None:
+        return [_source_text(project, name) for name in _named(project, settings.sql)]
+    return [settings.url or settings.path or ""]
 
 
 def find_files(project: Project, text: str) -> list[Path]:

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from features.progress import Terminal
-from features.project import load_project
-
-
-class Kind(StrEnum):
-    """What a model answers: `demand` how much, `promotion` when."""
-
-    demand = "demand"
-    promotion = "promotion"
-
-
-ProjectFile = Annotated[
-    Path, typer.Option("--project", "-p", help="The project file.", show_default="almanac.toml")
-]
-KindName = Annotated[Kind, typer.Argument(help="demand: how much; promotion: when.")]
-DEFAULT_PROJECT = Path("almanac.toml")
+from commands.options import DEFAULT_PROJECT, KindName, ProjectFile
+from commands.steps import open_project, open_terminal
 
 
 def challenge(
@@ -37,8 +20,8 @@ def challenge(
     from training.challenge import challenge as begin
     from training.challenge import stop_challenge
 
-    terminal = Terminal(Console())
-    (stop_challenge if off else begin)(load_project(project), kind, terminal)
+    terminal = open_terminal()
+    (stop_challenge if off else begin)(open_project(project), kind, terminal)
 
 
 def rollback(
@@ -53,9 +36,9 @@ def rollback(
     from training.rollback import roll_back
 
     roll_back(
-        load_project(project),
+        open_project(project),
         kind,
-        Terminal(Console()),
+        open_terminal(),
         now=datetime.now(UTC),
         version=to,
         reason=reason,

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from commands.options import DEFAULT_PROJECT, OPERATIONS, ProjectFile
+from commands.steps import open_project, open_terminal
 from features.errors import InvalidRequest
-from features.progress import Terminal
-from features.project import Project, load_project
+from features.project import Project
 from serving.access.scopes import Scope
 
-ProjectFile = Annotated[
-    Path, typer.Option("--project", "-p", help="The project file.", show_default="almanac.toml")
-]
-DEFAULT_PROJECT = Path("almanac.toml")
 KeyId = Annotated[str, typer.Argument(help="Its id, as `almanac keys list` tells it.")]
 
 keys_app = typer.Typer(
@@ -25,7 +20,7 @@ keys_app = typer.Typer(
 )
 
 
-@keys_app.command()
+@keys_app.command(rich_help_panel=OPERATIONS)
 def create(
     name: Annotated[str, typer.Option(help="Whose it is, for people.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may do; repeatable.")],
@@ -43,7 +38,7 @@ def create(
     from serving.access.keys import make_key
     from serving.access.settings import find_keys_file
 
-    loaded, now = load_project(project), _now()
+    loaded, now = open_project(project), _now()
     key, text = make_key(
         name,
         tuple(scope),
@@ -56,14 +51,14 @@ def create(
     _show(text)
 
 
-@keys_app.command("list")
+@keys_app.command("list", rich_help_panel=OPERATIONS)
 def list_keys(project: ProjectFile = DEFAULT_PROJECT) -> None:
     """List every key that was made: its id, state, scopes and end, never the key."""
     from serving.access.keyfile import read_keys
     from serving.access.settings import find_keys_file
 
-    terminal, now = _terminal(), _now()
-    keys = read_keys(find_keys_file(load_project(project)))
+    terminal, now = open_terminal(), _now()
+    keys = read_keys(find_keys_file(open_project(project)))
     for key in keys.values():
         ends = "never ends" if key.expires_at is None else f"ends {key.expires_at:%Y-%m-%d %H:%M}Z"
         limit = key.requests_per_minute
@@ -74,7 +69,7 @@ def list_keys(project: ProjectFile = DEFAULT_PROJECT) -> None:
         terminal.say("there are no keys: this machine may do everything, and no other is answered")
 
 
-@keys_app.command()
+@keys_app.command(rich_help_panel=OPERATIONS)
 def rotate(
     key_id: KeyId,
     overlap_hours: Annotated[
@@ -87,14 +82,14 @@ def rotate(
     from serving.access.keys import rotate_key
     from serving.access.settings import find_keys_file
 
-    loaded, now = load_project(project), _now()
+    loaded, now = open_project(project), _now()
     overlap = timedelta(hours=overlap_hours)
     text = change_key(find_keys_file(loaded), key_id, lambda key: rotate_key(key, now, overlap))
     _audit(loaded, "key-rotated", key_id, now)
     _show(text)
 
 
-@keys_app.command()
+@keys_app.command(rich_help_panel=OPERATIONS)
 def revoke(key_id: KeyId, project: ProjectFile = DEFAULT_PROJECT) -> None:
     """End a key; every worker refuses it within a second."""
     import msgspec
@@ -103,7 +98,7 @@ def revoke(key_id: KeyId, project: ProjectFile = DEFAULT_PROJECT) -> None:
     from serving.access.keys import Key
     from serving.access.settings import find_keys_file
 
-    loaded, now = load_project(project), _now()
+    loaded, now = open_project(project), _now()
 
     def end(key: Key) -> tuple[Key, None]:
         if key.revoked_at is not None:
@@ -112,10 +107,10 @@ def revoke(key_id: KeyId, project: ProjectFile = DEFAULT_PROJECT) -> None:
 
     change_key(find_keys_file(loaded), key_id, end)
     _audit(loaded, "key-revoked", key_id, now)
-    _terminal().say(f"revoked {key_id}")
+    open_terminal().say(f"revoked {key_id}")
 
 
-@keys_app.command()
+@keys_app.command(rich_help_panel=OPERATIONS)
 def audit(
     last: Annotated[int, typer.Option(min=1, help="How many lines, the newest last.")] = 20,
     project: ProjectFile = DEFAULT_PROJECT,
@@ -125,8 +120,8 @@ def audit(
 
     from serving.access.callers import open_audit
 
-    terminal = _terminal()
-    for entry in open_audit(load_project(project)).read_last(last):
+    terminal = open_terminal()
+    for entry in open_audit(open_project(project)).read_last(last):
         terminal.say(msgspec.json.encode(entry).decode())
 
 
@@ -141,10 +136,6 @@ def _show(text: str) -> None:
     """Write the key alone to the output, so that it can be piped; words go beside it."""
     typer.echo("keep it now, it cannot be shown again:", err=True)
     typer.echo(text)
-
-
-def _terminal() -> Terminal:
-    return Terminal(Console())
 
 
 def _now() -> datetime:

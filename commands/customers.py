@@ -9,19 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from commands.options import DEFAULT_PROJECT, OPERATIONS, ProjectFile
+from commands.steps import open_project, open_terminal
 from features.errors import InvalidRequest
-from features.progress import Terminal
-from features.project import Project, load_project
+from features.project import Project
 
 if TYPE_CHECKING:
     from serving.customers.store import CustomerStore
 
-ProjectFile = Annotated[
-    Path, typer.Option("--project", "-p", help="The project file.", show_default="almanac.toml")
-]
-DEFAULT_PROJECT = Path("almanac.toml")
 Name = Annotated[str, typer.Argument(help="Any identifier: kind:value, or the value alone.")]
 
 identity_app = typer.Typer(help="Who is who: look, split, join, review.", no_args_is_help=True)
@@ -42,7 +38,7 @@ def ingest(
 
     if not files and not history:
         raise typer.BadParameter("name one file or more, or give --history")
-    terminal = _terminal()
+    terminal = open_terminal()
     with _open(project) as (loaded, store):
         if history:
             for table, rows in ingest_history(store, loaded, terminal).items():
@@ -66,7 +62,7 @@ def dead_letters(
     from serving.customers.dead_letters import count_dead_letters, read_dead_letters
     from serving.customers.replay import replay_letters
 
-    terminal = _terminal()
+    terminal = open_terminal()
     with _open(project) as (_, store):
         if replay:
             counts = replay_letters(store, reason)
@@ -99,13 +95,13 @@ def erase(
         erased = store.erase(name, _now())
         open_audit(loaded).write(Entry(datetime.now(UTC), "erasure"))
     told = ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in erased.counts.items() if n)
-    _terminal().say(f"erased: {told}. Next: almanac purge, which cleans the files")
+    open_terminal().say(f"erased: {told}. Next: almanac purge, which cleans the files")
 
 
-@identity_app.command()
+@identity_app.command(rich_help_panel=OPERATIONS)
 def show(name: Name, project: ProjectFile = DEFAULT_PROJECT) -> None:
     """Show a person's identifiers, the merges that made them, and what was decided why."""
-    terminal = _terminal()
+    terminal = open_terminal()
     with _open(project) as (_, store):
         root = store.find(name)
         for kind, value in store.people.find_members(store.session, root):
@@ -125,7 +121,7 @@ def show(name: Name, project: ProjectFile = DEFAULT_PROJECT) -> None:
             terminal.say(f"{action}{what}: {cause}")
 
 
-@identity_app.command()
+@identity_app.command(rich_help_panel=OPERATIONS)
 def split(
     merge: Annotated[int, typer.Argument(help="Its number, as `identity show` tells it.")],
     reason: Annotated[str, typer.Option(help="Why; kept in the audit trail.")],
@@ -134,10 +130,10 @@ def split(
     """Take a merge back: both histories are as before, and stay apart."""
     with _open(project) as (_, store):
         roots = store.split(merge, _now(), f"steward: {reason}")
-    _terminal().say(f"split into {len(roots)} people: {', '.join(map(str, roots))}")
+    open_terminal().say(f"split into {len(roots)} people: {', '.join(map(str, roots))}")
 
 
-@identity_app.command()
+@identity_app.command(rich_help_panel=OPERATIONS)
 def propose(
     threshold: Annotated[
         float | None, typer.Option(min=0.5, max=1.0, help="Else what the project file says.")
@@ -147,13 +143,13 @@ def propose(
     """Let Splink propose who could be one person; nobody is joined by it."""
     from serving.customers.review import propose_people
 
-    terminal = _terminal()
+    terminal = open_terminal()
     with _open(project) as (_, store):
         n = propose_people(store, _now(), threshold=threshold)
     terminal.say(f"{n:,} proposals wait: almanac identity review")
 
 
-@identity_app.command()
+@identity_app.command(rich_help_panel=OPERATIONS)
 def review(
     accept: Annotated[
         list[int] | None, typer.Option(help="Number of a proposal to accept; repeatable.")
@@ -166,7 +162,7 @@ def review(
     """Accept or reject what was proposed, one by one; without options, asks."""
     from serving.customers.review import describe_proposal, judge_proposal, list_proposals
 
-    terminal = _terminal()
+    terminal = open_terminal()
     with _open(project) as (_, store):
         proposals = {p.number: p for p in list_proposals(store)}
         chosen = {**dict.fromkeys(accept or [], True), **dict.fromkeys(reject or [], False)}
@@ -191,7 +187,7 @@ def review(
 def _open(path: Path) -> Iterator[tuple[Project, CustomerStore]]:
     from serving.customers.store import CustomerStore
 
-    project = load_project(path)
+    project = open_project(path)
     store = CustomerStore.open(project)
     try:
         yield project, store
@@ -209,7 +205,3 @@ def _now() -> int:
     from serving.customers.person import to_microseconds_of
 
     return to_microseconds_of(datetime.now(UTC))
-
-
-def _terminal() -> Terminal:
-    return Terminal(Console())

@@ -1,0 +1,1 @@
+"""What `almanac doctor` looks at: each module checks one side, and changes nothing."""

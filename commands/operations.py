@@ -1,0 +1,98 @@
+"""Run it, watch it, clean it: serve, demo, monitor, purge."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.options import DEFAULT_PROJECT, ProjectFile
+from commands.steps import build_tables, open_project, open_terminal
+
+ALERTED = 3
+
+
+def serve(project: ProjectFile = DEFAULT_PROJECT) -> None:
+    """Serve the published champions over HTTP."""
+    from serving.launch import serve as serve_project
+
+    raise typer.Exit(serve_project(open_project(project), say_address))
+
+
+def demo(
+    project: Annotated[
+        Path,
+        typer.Option("--project", "-p", help="Its project file; all it makes lies beside it."),
+    ] = Path("demo/almanac.toml"),
+    serve: Annotated[bool, typer.Option(help="Serve it when it is ready.")] = True,
+) -> None:
+    """Go the whole way on the sample: data, models, gates, report, service."""
+    from serving.examples import show_requests
+    from serving.launch import serve as serve_project
+    from training.sample import prepare_sample
+    from training.tracking import PAGE_ADDRESS, local_uri, open_page
+
+    terminal = open_terminal()
+    loaded = prepare_sample(project, terminal)
+    terminal.say(
+        f"\n{show_requests(loaded)}\n"
+        f"The report:   {project.parent / 'report' / 'report.html'}\n"
+        f"MLflow:       {PAGE_ADDRESS}   (its runs: {local_uri(loaded)})"
+    )
+    if not serve:
+        terminal.say(f"to serve it: almanac serve --project {project}")
+        return
+    with open_page(loaded):
+        serve_project(loaded, say_address)
+
+
+def monitor(
+    out: Annotated[Path | None, typer.Option(help="Folder for a copy of both files.")] = None,
+    now: Annotated[
+        str, typer.Option(help="Judge as of this moment, with offset; else the clock's.")
+    ] = "",
+    project: ProjectFile = DEFAULT_PROJECT,
+) -> None:
+    """Look for drift, miscalibration, forecast error and age; exit code 3 when something alerts."""
+    from training.monitor.command import run_monitor
+
+    terminal, loaded = open_terminal(), open_project(project)
+    build_tables(loaded, terminal)
+    if run_monitor(loaded, terminal, out=out, now=now or datetime.now(UTC).isoformat()):
+        raise typer.Exit(ALERTED)
+
+
+def purge(project: ProjectFile = DEFAULT_PROJECT) -> None:
+    """Remove what is past its retention, and the erased from every file of the workspace."""
+    from serving.customers.purge import finish_purge, list_erased, purge_store
+    from serving.customers.store import CustomerStore
+    from serving.decisions.retention import purge_decisions
+    from training.erasure.workspace import erase_from_workspace
+
+    terminal, loaded, now = open_terminal(), open_project(project), datetime.now(UTC)
+    terminal.say(f"removed {purge_decisions(loaded, now):,} old files of the decision log")
+    store = CustomerStore.open(loaded)
+    purged = purge_store(store, now)
+    terminal.say(f"removed {purged.events:,} events and {purged.dead_letters:,} dead letters")
+    if not purged.is_folded:
+        terminal.say(
+            "a service reads the store: what was erased is gone from it, but not yet overwritten "
+            "in its log; run purge again when no request is under way"
+        )
+    erased = list_erased(store)
+    if erased:
+        report = erase_from_workspace(loaded, list(erased.values()), terminal, now=now)
+        models = [model.words for model in report.affected_models]
+        for line in (*models, *report.notes, *map(str, report.unread)):
+            terminal.say(line)
+        terminal.say(f"removed {report.rows:,} rows of {len(erased):,} erased ids from files")
+        if report.is_complete and purged.is_folded:
+            finish_purge(store, list(erased), now, models)
+    store.close()
+
+
+def say_address(address: str) -> None:
+    """Tell where the service answers."""
+    open_terminal().say(f"serving at {address}; stop with Ctrl+C")
