@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from functools import lru_cache
+from ipaddress import ip_address
 
 from starlette.requests import Request
 from starlette.routing import Route
@@ -193,11 +194,10 @@ def _check_local(scope: Connection) -> None:
     And what a web page of elsewhere had a browser on this machine ask, by a name of its own that it
     made point here: the name stands in the header Host.
     """
-    try:
-        host = ip_address((scope.get("server") or ("",))[0])
-    except ValueError:  # a socket of the file system, or none
+    server = scope.get("server")
+    if not server or not _is_address(server[0]):  # a socket of the file system, or none
         return
-    if not _is_loopback(host):
+    if not _is_loopback(server[0]):
         raise Problem(
             Kind.FORBIDDEN,
             "No keys have been made, so only this machine is answered: "
@@ -216,14 +216,22 @@ def _names_this_machine(host: str) -> bool:
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if name.lower().rstrip(".") == "localhost" or name.lower().endswith(".localhost"):
         return True
+    return _is_address(name) and _is_loopback(name)
+
+
+@lru_cache(maxsize=256)
+def _is_address(host: str) -> bool:
     try:
-        return _is_loopback(ip_address(name))
+        ip_address(host)
     except ValueError:
         return False
+    return True
 
 
-def _is_loopback(host: IPv4Address | IPv6Address) -> bool:
-    return (getattr(host, "ipv4_mapped", None) or host).is_loopback
+@lru_cache(maxsize=256)
+def _is_loopback(address: str) -> bool:
+    parsed = ip_address(address)
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
 def _unauthorized() -> Problem:
