@@ -16,6 +16,7 @@ const find = (id) => document.getElementById(id);
 const ALL = "all";
 
 let view = { region: ALL, product: ALL, ...readView() };
+let hasReasons = true; // until the service says otherwise
 let turn = 0; // what comes late of an earlier selection is not shown
 const chart = new DemandChart(find("chart"), (day) => showWhy(find("why"), find("why-date"), day));
 const whatIf = startWhatIf({ onAnswer: (answer) => chart.setScenario(answer), onChange: (change) => keep(change) });
@@ -64,10 +65,8 @@ function showAccuracyHere(found) {
 
 async function showChart(pair, { kin, history }, only) {
   const params = { ...pair, limit: 1000 };
-  const forecasts = getJson("/v1/forecasts", { ...params, reasons: true }).catch((error) => {
-    if (error.status !== 409) throw error; // without reasons the forecast is still one
-    return getJson("/v1/forecasts", params);
-  });
+  const forecasts = getJson("/v1/forecasts", params);
+  const reasons = askReasons(params);
   // An older model tells no past; its forecast is shown alone.
   const past = history.catch((error) => (error.status === 409 ? null : Promise.reject(error)));
   try {
@@ -76,8 +75,22 @@ async function showChart(pair, { kin, history }, only) {
       chart.show(own ? namePair(own.series) : "", made.forecasts, sold, view);
       find("always").hidden = !chart.isAlwaysPromoted;
     })();
+    const told = await reasons;
+    only(() => chart.setReasons(told))();
   } catch (error) {
     only(() => chart.fail(error, load))();
+  }
+}
+
+// What each mean is made of, by date; null where the model was published without.
+async function askReasons(params) {
+  if (!hasReasons) return null;
+  try {
+    const found = await getJson("/v1/forecasts", { ...params, reasons: true });
+    return new Map(found.forecasts.map((one) => [one.date, one.reasons]));
+  } catch (error) {
+    hasReasons = error.status !== 409;
+    return null;
   }
 }
 
