@@ -15,12 +15,22 @@ import { readView, writeView } from "./view.js";
 const find = (id) => document.getElementById(id);
 const ALL = "all";
 
-let view = { region: ALL, product: ALL, ...readView() };
+let view = openView();
 let hasReasons = true; // until the service says otherwise
 let turn = 0; // what comes late of an earlier selection is not shown
 const chart = new DemandChart(find("chart"), (day) => showWhy(find("why"), find("why-date"), day));
 const whatIf = startWhatIf({ onAnswer: (answer) => chart.setScenario(answer), onChange: (change) => keep(change) });
 const regions = startRegions({ onChoose: select, onLevel: (level) => keep({ level }) });
+
+// What the address says; what it cannot mean is left out.
+function openView() {
+  const found = { region: ALL, product: ALL, ...readView() };
+  const isDay = (text) => /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") && !Number.isNaN(Date.parse(text));
+  if (!isDay(found.from) || !isDay(found.to) || found.from >= found.to) found.from = found.to = undefined;
+  if (!["on", "off"].includes(found.promotion)) found.promotion = undefined;
+  for (const name of ["price", "depth"]) if (!(Number(found[name]) > 0)) found[name] = undefined;
+  return found;
+}
 
 function keep(changes) {
   view = { ...view, ...changes };
@@ -34,10 +44,10 @@ function select(region, product) {
   view = { region, product, level };
   const query = new URLSearchParams(Object.entries(view).filter(([, value]) => value));
   history.pushState(null, "", `${location.pathname}?${query}`);
-  load().then(() => find("name").focus({ preventScroll: true }));
+  load({ isMoved: true });
 }
 
-async function load() {
+async function load({ isMoved = false } = {}) {
   const mine = ++turn;
   const pair = { region: view.region, product: view.product };
   const only = (show) => (found) => mine === turn && show(found);
@@ -45,22 +55,25 @@ async function load() {
   const kin = getJson("/v1/series/kin", pair);
   const history = getJson("/v1/history", pair);
   const asked = [
-    kin.then(only(showKin)).catch(only((error) => showProblem(find("name"), error, load))),
+    kin.then(only(showKin)).then(only(() => isMoved && find("name").focus({ preventScroll: true }))).catch(only(refuse)),
     showChart(pair, { kin, history }, only),
-    part("/v1/accuracy", pair, find("accuracy"), only(showAccuracyHere)),
-    part("/v1/stock-advice", { ...pair, limit: 20 }, find("stock"), only((found) => showStock(find("stock"), pair, found))),
+    part("/v1/accuracy", pair, find("accuracy"), only, (found) => showAccuracy(find("accuracy"), found)),
+    part("/v1/stock-advice", { ...pair, limit: 20 }, find("stock"), only, (found) => showStock(find("stock"), pair, found)),
     regions.show(view),
     Promise.all([kin, history]).then(only(([own, past]) => whatIf.open(view, own, past))).catch(() => {}),
   ];
   await Promise.allSettled(asked);
 }
 
-function part(path, params, element, show) {
-  return getJson(path, params).then(show).catch((error) => showProblem(element, error, load));
+// What nothing of can be shown is said once; an older model tells its forecast alone.
+function refuse(error) {
+  find("body").hidden = error.status !== 409;
+  find("name").textContent = t("pair", { region: view.region, product: view.product });
+  showProblem(find("refused"), error, load);
 }
 
-function showAccuracyHere(found) {
-  showAccuracy(find("accuracy"), found);
+function part(path, params, element, only, show) {
+  return getJson(path, params).then(only(show)).catch(only((error) => showProblem(element, error, load)));
 }
 
 async function showChart(pair, { kin, history }, only) {
@@ -96,6 +109,8 @@ async function askReasons(params) {
 
 function showKin(kin) {
   const { series } = kin;
+  find("body").hidden = false;
+  find("refused").replaceChildren();
   find("name").textContent = namePair(series);
   document.title = `${namePair(series)} – Almanac`;
   find("about").textContent = `${series.level} · ${t("sumOf", { n: series.series })}`;
@@ -130,7 +145,7 @@ find("copy").addEventListener("click", async () => {
   }
 });
 addEventListener("popstate", () => {
-  view = { region: ALL, product: ALL, ...readView() };
+  view = openView();
   load();
 });
 
