@@ -11,7 +11,14 @@ from typing import Any, Generic, Literal, TypeVar
 
 from features.customer.declare import FeatureSet
 from features.errors import AlmanacError, ArtifactError, NotTrained
-from models.artifact import CHALLENGER_POINTER, POINTER, Artifact, load_published, read_pointer
+from models.artifact import (
+    CHALLENGER_POINTER,
+    POINTER,
+    Artifact,
+    LargeFile,
+    load_published,
+    read_pointer,
+)
 from models.demand.forecast_series import FORECASTS_FILE, read_series
 from models.demand.forecast_store import open_stored
 from models.demand.scenario_files import Scenarios
@@ -262,7 +269,9 @@ def _read_demand(artifact: Artifact) -> tuple[Selling, bool]:
         series = read_series(_file(artifact, FORECASTS_FILE))
     table = ForecastTable(series, files.get(REASONS_FILE))
     is_proven = check_demand_golden(files, partial(_look_up, table))
-    facts = unpack_facts(files, artifact.large)
+    # Blocks of the past are read one at a time from their file, which all workers share.
+    past = LargeFile(artifact.directory / HISTORY_FILE, "")
+    facts = unpack_facts(files, {HISTORY_FILE: past} if past.path.exists() else {})
     return (table, Planning(files), Scenarios.from_files(files), facts), is_proven
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime
 
 import pytest
 
 from models.demand.series_facts import SERIES_FILE
+from serving.access.callers import open_access
+from serving.access.keyfile import add_key
+from serving.access.keys import make_key
+from serving.access.scopes import Scope
 from tests.browser_site import check_accessible, take_screenshots
 from tests.scenario_project import publish
 
@@ -100,7 +105,12 @@ def test_tiles_lead_to_regions_and_have_a_table(page):
 
 def test_an_unknown_name_is_told_with_the_nearest(page):
     page.goto("/demand?region=nrth&product=tea")
-    page.locator("#chart").get_by_text("nearest: 'north'").wait_for()
+    page.locator("#refused").get_by_text("nearest: 'north'").wait_for()
+    assert not page.locator("#body").is_visible()
+    page.locator("#search").fill("north tea")
+    page.get_by_role("option", name="north, tea").click()
+    wait_for_name(page, "north, tea")
+    assert page.locator("#refused").inner_text() == ""
 
 
 def test_nothing_serious_is_found_and_it_looks_well(page):
@@ -127,4 +137,22 @@ def test_an_older_model_shows_its_forecast_and_what_to_do(page, site, champion):
     page.wait_for_timeout(3000)  # workers look every second
     page.goto("/demand?region=north&product=tea")
     page.locator("#chart .chart-readout").get_by_text("Forecast").wait_for()
-    page.locator("#accuracy").get_by_text("train and promote again").wait_for()
+    page.locator("#refused").get_by_text("train and promote again").wait_for()
+
+
+def test_whoever_may_not_see_it_is_told_once_and_which_scope_is_missing(page, site):
+    """Comes last: from the first key on, the service asks for one."""
+    key, text = make_key("tests", (Scope.CAMPAIGNS,), datetime.now(UTC))
+    access = open_access(site.project)
+    add_key(access.keys.path, key)
+    access.close()
+    page.wait_for_timeout(1500)  # workers look every half second
+    page.goto("/demand")
+    refused = page.locator("#refused")
+    refused.get_by_text("This needs a key.").wait_for()
+    assert page.get_by_role("alert").filter(has_text="needs a key").count() == 1
+    refused.get_by_role("button", name="Enter a key").click()
+    page.locator("#key").fill(text)
+    page.get_by_role("button", name="Sign in").click()
+    refused.get_by_text("merchandising").wait_for()
+    assert not page.locator("#body").is_visible()

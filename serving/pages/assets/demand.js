@@ -15,11 +15,22 @@ import { readView, writeView } from "./view.js";
 const find = (id) => document.getElementById(id);
 const ALL = "all";
 
-let view = { region: ALL, product: ALL, ...readView() };
+let view = openView();
+let hasReasons = true; // until the service says otherwise
 let turn = 0; // what comes late of an earlier selection is not shown
 const chart = new DemandChart(find("chart"), (day) => showWhy(find("why"), find("why-date"), day));
 const whatIf = startWhatIf({ onAnswer: (answer) => chart.setScenario(answer), onChange: (change) => keep(change) });
 const regions = startRegions({ onChoose: select, onLevel: (level) => keep({ level }) });
+
+// What the address says; what it cannot mean is left out.
+function openView() {
+  const found = { region: ALL, product: ALL, ...readView() };
+  const isDay = (text) => /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") && !Number.isNaN(Date.parse(text));
+  if (!isDay(found.from) || !isDay(found.to) || found.from >= found.to) found.from = found.to = undefined;
+  if (!["on", "off"].includes(found.promotion)) found.promotion = undefined;
+  for (const name of ["price", "depth"]) if (!(Number(found[name]) > 0)) found[name] = undefined;
+  return found;
+}
 
 function keep(changes) {
   view = { ...view, ...changes };
@@ -33,10 +44,10 @@ function select(region, product) {
   view = { region, product, level };
   const query = new URLSearchParams(Object.entries(view).filter(([, value]) => value));
   history.pushState(null, "", `${location.pathname}?${query}`);
-  load().then(() => find("name").focus({ preventScroll: true }));
+  load({ isMoved: true });
 }
 
-async function load() {
+async function load({ isMoved = false } = {}) {
   const mine = ++turn;
   const pair = { region: view.region, product: view.product };
   const only = (show) => (found) => mine === turn && show(found);
@@ -44,30 +55,31 @@ async function load() {
   const kin = getJson("/v1/series/kin", pair);
   const history = getJson("/v1/history", pair);
   const asked = [
-    kin.then(only(showKin)).catch(only((error) => showProblem(find("name"), error, load))),
+    kin.then(only(showKin)).then(only(() => isMoved && find("name").focus({ preventScroll: true }))).catch(only(refuse)),
     showChart(pair, { kin, history }, only),
-    part("/v1/accuracy", pair, find("accuracy"), only(showAccuracyHere)),
-    part("/v1/stock-advice", { ...pair, limit: 20 }, find("stock"), only((found) => showStock(find("stock"), pair, found))),
+    part("/v1/accuracy", pair, find("accuracy"), only, (found) => showAccuracy(find("accuracy"), found)),
+    part("/v1/stock-advice", { ...pair, limit: 20 }, find("stock"), only, (found) => showStock(find("stock"), pair, found)),
     regions.show(view),
     Promise.all([kin, history]).then(only(([own, past]) => whatIf.open(view, own, past))).catch(() => {}),
   ];
   await Promise.allSettled(asked);
 }
 
-function part(path, params, element, show) {
-  return getJson(path, params).then(show).catch((error) => showProblem(element, error, load));
+// What nothing of can be shown is said once; an older model tells its forecast alone.
+function refuse(error) {
+  find("body").hidden = error.status !== 409;
+  find("name").textContent = t("pair", { region: view.region, product: view.product });
+  showProblem(find("refused"), error, load);
 }
 
-function showAccuracyHere(found) {
-  showAccuracy(find("accuracy"), found);
+function part(path, params, element, only, show) {
+  return getJson(path, params).then(only(show)).catch(only((error) => showProblem(element, error, load)));
 }
 
 async function showChart(pair, { kin, history }, only) {
   const params = { ...pair, limit: 1000 };
-  const forecasts = getJson("/v1/forecasts", { ...params, reasons: true }).catch((error) => {
-    if (error.status !== 409) throw error; // without reasons the forecast is still one
-    return getJson("/v1/forecasts", params);
-  });
+  const forecasts = getJson("/v1/forecasts", params);
+  const reasons = askReasons(params);
   // An older model tells no past; its forecast is shown alone.
   const past = history.catch((error) => (error.status === 409 ? null : Promise.reject(error)));
   try {
@@ -76,13 +88,29 @@ async function showChart(pair, { kin, history }, only) {
       chart.show(own ? namePair(own.series) : "", made.forecasts, sold, view);
       find("always").hidden = !chart.isAlwaysPromoted;
     })();
+    const told = await reasons;
+    only(() => chart.setReasons(told))();
   } catch (error) {
     only(() => chart.fail(error, load))();
   }
 }
 
+// What each mean is made of, by date; null where the model was published without.
+async function askReasons(params) {
+  if (!hasReasons) return null;
+  try {
+    const found = await getJson("/v1/forecasts", { ...params, reasons: true });
+    return new Map(found.forecasts.map((one) => [one.date, one.reasons]));
+  } catch (error) {
+    hasReasons = error.status !== 409;
+    return null;
+  }
+}
+
 function showKin(kin) {
   const { series } = kin;
+  find("body").hidden = false;
+  find("refused").replaceChildren();
   find("name").textContent = namePair(series);
   document.title = `${namePair(series)} – Almanac`;
   find("about").textContent = `${series.level} · ${t("sumOf", { n: series.series })}`;
@@ -117,7 +145,7 @@ find("copy").addEventListener("click", async () => {
   }
 });
 addEventListener("popstate", () => {
-  view = { region: ALL, product: ALL, ...readView() };
+  view = openView();
   load();
 });
 

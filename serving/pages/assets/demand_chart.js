@@ -23,12 +23,17 @@ export class DemandChart {
 
   show(name, forecasts, past, view) {
     const own = layOut(forecasts, past);
-    Object.assign(this, { ...own, scenario: null });
+    Object.assign(this, { ...own, scenario: null, reasons: undefined });
     this.label = t("chartOf", { name });
     const from = view.from ?? own.dates[Math.max(own.nPast - SHOWN, 0)];
     const to = view.to ?? own.dates.at(-1);
     this.chart?.destroy();
     this.chart = drawChart(this.element, this.describe(), { from, to, height: HEIGHT, onHover: (at) => this.tell(at) });
+  }
+
+  setReasons(byDate) {
+    this.reasons = byDate;
+    if (this.chart) this.tell(this.chart.index);
   }
 
   setScenario(answer) {
@@ -60,7 +65,8 @@ export class DemandChart {
   tell(at) {
     const day = this.dates?.[at];
     if (day === undefined) return;
-    this.onDay({ date: day, forecast: this.forecasts.get(day) ?? null, past: this.past(at) });
+    const reasons = this.reasons && (this.reasons.get(day) ?? null);
+    this.onDay({ date: day, forecast: this.forecasts.get(day) ?? null, reasons, past: this.past(at) });
   }
 }
 

@@ -108,14 +108,15 @@ function rove(list, links) {
 }
 
 function makeMap(rows, onChoose) {
-  const width = 800;
+  const width = 1000;
+  const largest = Math.min(Math.max(300 / Math.sqrt(rows.length), 9), 24);
   const span = (name) => [Math.min(...rows.map((one) => one[name])), Math.max(...rows.map((one) => one[name]))];
   const [west, east] = span("longitude");
   const [south, north] = span("latitude");
   const shrink = Math.cos(((north + south) / 2) * (Math.PI / 180));
   const across = Math.max((east - west) * shrink, 0.01);
   const up = Math.max(north - south, 0.01);
-  const height = Math.min(Math.max((width * up) / across, 240), 560);
+  const height = Math.min(Math.max((width * up) / across, 240), 640);
   const scale = Math.min((width - 60) / across, (height - 60) / up);
   const most = Math.max(...rows.map((one) => one.units), 1e-9);
   const map = document.createElementNS(SVG, "svg");
@@ -126,7 +127,7 @@ function makeMap(rows, onChoose) {
   const links = rows.map((row) => {
     const x = width / 2 + ((row.longitude - (west + east) / 2) * shrink) * scale;
     const y = height / 2 - (row.latitude - (south + north) / 2) * scale;
-    return makeDot(row, x, y, 6 + 16 * Math.sqrt(Math.max(row.units, 0) / most), onChoose);
+    return makeDot(row, x, y, 6 + (largest - 6) * Math.sqrt(Math.max(row.units, 0) / most), onChoose);
   });
   // The small ones above the large ones, so that none is hidden.
   map.append(...[...links].sort((one, other) => other.dataset.radius - one.dataset.radius));

@@ -8,14 +8,16 @@ const SMALL = 0.05; // below it a part would be written as nought
 
 export function showWhy(element, title, day) {
   title.textContent = date(day.date);
-  const said = day.forecast ? explain(day.forecast) : tellPast(day.past);
+  const said = day.forecast ? explain(day.forecast, day.reasons) : tellPast(day.past);
   const plan = day.forecast && day.past ? tellConditions(day.past) : [];
   element.replaceChildren(...said, ...plan);
 }
 
-function explain(forecast) {
-  if (!forecast.reasons) return [make("p", "faint", t("whyNone"))];
-  const parts = PARTS.map((name) => [name, forecast.reasons[name] ?? 0]).filter(([, units]) => Math.abs(units) >= SMALL);
+// Reasons come after the forecast: undefined is not yet, null is never.
+function explain(forecast, reasons) {
+  if (reasons === undefined) return [make("p", "faint", t("shell.loading"))];
+  if (reasons === null) return [make("p", "faint", t("whyNone"))];
+  const parts = PARTS.map((name) => [name, reasons[name] ?? 0]).filter(([, units]) => Math.abs(units) >= SMALL);
   const most = Math.max(...parts.map(([, units]) => Math.abs(units)), forecast.mean, SMALL);
   const table = make("table", "parts");
   const head = table.createTHead().insertRow();
