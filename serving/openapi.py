@@ -249,7 +249,7 @@ def _receptivity_paths() -> dict[str, Any]:
                 "receptivity",
                 "When a segment is receptive: the 168 hours of its week",
                 told,
-                refusals,
+                (*refusals, Kind.UNKNOWN_SEGMENT),
                 parameters=_parameters(receptivity_contract.ReceptivityQuery),
             ),
             "post": _operation(

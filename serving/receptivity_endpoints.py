@@ -20,7 +20,7 @@ from serving.access.gate import may_name_anybody
 from serving.bodies import JSON, choose_media_type, decode_body, read_json_body
 from serving.forecast_endpoints import read_query
 from serving.predictor import Predictor
-from serving.problems import Fault, Kind, Problem
+from serving.problems import Fault, Kind, Problem, as_sentence
 from serving.receptivity import UnknownSegment
 from serving.receptivity_contract import ReceptivityQuery, ReceptivityRequest
 from serving.receptivity_words import describe_evidence, describe_week
@@ -109,7 +109,7 @@ class ReceptivityEndpoints:
                 week = segments.tell_week(asked.segment, asked.channel)
             except UnknownSegment as error:
                 fault = Fault(str(error), parameter="segment")
-                raise Problem(Kind.INVALID, f"segment: {error}.", [fault]) from None
+                raise Problem(Kind.UNKNOWN_SEGMENT, as_sentence(error), [fault]) from None
         words = [
             *describe_week(week.measure, week.probability),
             describe_evidence(week.evidence, week.customers, week.scored),
@@ -140,7 +140,7 @@ class ReceptivityEndpoints:
             end=now + WINDOW,
             channels=(asked.channel,),
             quiet_hours=None,
-            top_k=int(WINDOW / timedelta(hours=1)),
+            top_k=2 * SLOTS_PER_WEEK,
             has_all_slots=True,
             has_reasons=len(asked.customers) == 1,
             may_name_anybody=may_name,
@@ -187,7 +187,7 @@ def _tell_answers(answers: Sequence[CustomerSendTimes]) -> dict[str, Any]:
 
 def _read_bounds(answer: CustomerSendTimes) -> np.ndarray:
     """Return the bounds of a customer's 168 hours, shape (2, 168)."""
-    bounds = np.empty((2, SLOTS_PER_WEEK))
+    bounds = np.full((2, SLOTS_PER_WEEK), np.nan)
     for slot in answer.slots:
         bounds[:, slot.slot] = slot.low, slot.high
     return bounds

@@ -1,5 +1,7 @@
 """The 24 × 7 hours of customers and segments, over HTTP."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 
@@ -63,9 +65,24 @@ def test_a_customer_is_told_as_send_times_tell_them(call):
     for slot in one["slots"]:
         shown = told.slots[slot["slot"]]
         assert (shown.low, shown.high) == (slot["low"], slot["high"])
+    assert all(slot.low <= slot.probability <= slot.high for slot in told.slots)
     assert told.time_zone == one["time_zone"]
     assert told.evidence == {one["evidence"]["label"]: 1}
     assert told.words[2:] == [one["evidence"]["words"], *one["reasons"]]
+
+
+@pytest.mark.parametrize("zone_customer", ["c0", "c1", "c2", "c3"])
+def test_every_hour_has_its_own_bounds_whenever_it_is_asked(predictor, open_client, zone_customer):
+    model = predictor.champions.promotion.model
+    row = model.profiles.find_rows([zone_customer])
+    low, high = model.scorer.bound(row, "web", np.arange(168)[None, :])
+    for moment in ("2026-10-24T22:59:59Z", "2026-03-28T12:30:00Z", "2026-11-04T15:00:00Z"):
+        now = datetime.fromisoformat(moment)
+        settings = ServingSettings(is_request_logged=False)
+        call = open_client(build_api(predictor, settings, clock=lambda now=now: now))
+        told = read(call("POST", URL, json={"customers": [zone_customer], "channel": "web"}))
+        np.testing.assert_allclose([slot.low for slot in told.slots], low[0])
+        np.testing.assert_allclose([slot.high for slot in told.slots], high[0])
 
 
 def test_several_customers_are_the_mean_of_each(call):
@@ -97,19 +114,20 @@ def test_who_is_hidden_is_in_no_segment(predictor, customer_table):
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "status", "words"),
     [
-        ("segment=region:r22", "nearest: 'region:r2'"),
-        ("segment=rhythm:99", "nearest: 'rhythm"),
-        ("segment=region:all", "nearest"),
-        ("segment=shops", "must match the pattern"),
-        ("channel=pigeon", "channel"),
-        ("customer=c1", "no other query parameters"),
+        ("segment=region:r22", 404, "nearest: 'region:r2'"),
+        ("segment=rhythm:99", 404, "nearest: 'rhythm"),
+        ("segment=rhythm:0", 404, "nearest: 'rhythm"),
+        ("segment=region:all", 404, "nearest"),
+        ("segment=shops", 422, "must match the pattern"),
+        ("channel=pigeon", 422, "channel"),
+        ("customer=c1", 422, "no other query parameters"),
     ],
 )
-def test_what_is_no_segment_is_refused(call, query, words):
+def test_what_is_no_segment_is_refused(call, query, status, words):
     response = call("GET", f"{URL}?{query}")
-    assert response.status_code == 422
+    assert response.status_code == status
     assert words in response.json()["detail"]
 
 

@@ -29,7 +29,7 @@ from serving.campaigns.log import AlreadyLogged, log_campaign
 from serving.campaigns.query import CampaignQuery
 from serving.campaigns.run import run_campaign
 from serving.campaigns.summary import summarise_campaign
-from serving.customers.hiding import list_erased
+from serving.customers.hiding import read_hiding
 from serving.customers.settings import is_store_used
 from serving.customers.store import CustomerStore
 from serving.logs import FIELDS, LOGGER
@@ -216,7 +216,8 @@ class CampaignDesk:
             return set()
         store = CustomerStore.open(self.project)
         with closing(store):
-            return list_erased(store, store.session, schedule[Decisions.CUSTOMER_ID], since)
+            hiding, names = read_hiding(store.session), schedule[Decisions.CUSTOMER_ID]
+            return hiding.find_erased(names, since, store.marker.mark)
 
     def _count(self, change: int) -> None:
         with self._counting:

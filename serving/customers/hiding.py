@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from features.identity.identifiers import USER_ID
@@ -34,34 +35,45 @@ def hide_customers(predictor: SendTimePredictor, project: Project) -> None:
     if not is_store_used(project):
         return
     store = CustomerStore.open(project)
-    gone = list_hidden(store, store.session, predictor.profiles)
+    gone = read_hiding(store.session).find(predictor.profiles, store.marker.mark)
     store.close()
     if gone:
         predictor.profiles = predictor.profiles.without(gone)
 
 
-def list_hidden(store: CustomerStore, session: Session, profiles: Profiles) -> set[str]:
-    """Return who of some profiles was erased since they were made, or has not agreed.
+@dataclass(frozen=True)
+class Hiding:
+    """Who must not be known, as the store tells it.
 
-    Parameters
+    Attributes
     ----------
-    store : CustomerStore
-    session : Session
-        Of its database, and of the calling thread.
-    profiles : Profiles
+    erased : dict of str to int
+        When each was erased, in microseconds, by the mark of their id.
+    refused : set of str
+        Ids of those who have not agreed.
     """
-    refused = _read_refused(session).intersection(profiles.rows)
-    return refused | list_erased(store, session, profiles.rows, profiles.as_of)
+
+    erased: dict[str, int]
+    refused: set[str]
+
+    def find(self, profiles: Profiles, mark: Callable[[str], str]) -> set[str]:
+        """Return who of some profiles was erased since they were made, or has not agreed."""
+        refused = self.refused.intersection(profiles.rows)
+        return refused | self.find_erased(profiles.rows, profiles.as_of, mark)
+
+    def find_erased(
+        self, customers: Iterable[str], since: datetime, mark: Callable[[str], str]
+    ) -> set[str]:
+        """Return who of some customers was erased at a moment or later."""
+        if not self.erased:
+            return set()
+        get, first = self.erased.get, to_microseconds_of(since)
+        return {one for one in customers if get(mark(one), first - 1) >= first}
 
 
-def list_erased(
-    store: CustomerStore, session: Session, customers: Iterable[str], since: datetime
-) -> set[str]:
-    """Return who of some customers was erased at a moment or later."""
-    erased, first, mark = read_erased(session), to_microseconds_of(since), store.marker.mark
-    if not erased:
-        return set()
-    return {one for one in customers if erased.get(mark(one), first - 1) >= first}
+def read_hiding(session: Session) -> Hiding:
+    """Read who must not be known."""
+    return Hiding(read_erased(session), _read_refused(session))
 
 
 def _read_refused(session: Session) -> set[str]:

@@ -49,6 +49,8 @@ STRINGS: Strings = {
         "%(lift)s times the average hour (single customers %(low)s to %(high)s)"
     ),
     "bestLiftPlain": N_("%(lift)s times the average hour"),
+    "bestDetail": N_("%(value)s, %(lift)s"),
+    "nextDetail": N_("%(value)s; then %(slot)s, %(other)s"),
     "average": N_("Average hour"),
     "nextBest": N_("Next best"),
     "basedOn": NN_("Based on %(n)s customer", "Based on %(n)s customers"),

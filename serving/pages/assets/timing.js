@@ -48,7 +48,10 @@ function restore() {
   const { customer } = readFragment();
   const kind = customer ? "customer" : segment.split(":")[0];
   find("kind").value = ["region", "rhythm", "customer"].includes(kind) ? kind : "everyone";
-  if (find(kind)?.tagName === "SELECT" && kind !== "kind") find(kind).value = segment;
+  if (["region", "rhythm"].includes(kind)) {
+    find(kind).value = segment;
+    if (!find(kind).value) find("kind").value = "everyone"; // it is there no longer
+  }
   if (customer) find("customer").value = customer;
   if (channel && find("channel").querySelector(`[value="${CSS.escape(channel)}"]`)) find("channel").value = channel;
   showFields();
@@ -87,7 +90,7 @@ function showWeek(week, choice) {
   map = new HeatMap(find("week"), {
     caption: `${t(`measure.${week.measure}`)}. ${week.time_zone ? t("zoneHours", { zone: week.time_zone }) : t("localHours")}`,
     show: (slot) => number(100 * week.slots[slot].probability, digits),
-    describe: (slot) => describe(week.slots[slot], choice),
+    describe: (slot) => describe(week.slots[slot], choice, digits),
     level: (slot) => toLevel(week.slots[slot].lift),
     best: new Set([order[0].slot]),
     legend: [t("legendUnder", { x: times(BOUNDS[0]) }), ...BOUNDS.map((from, n) => n + 1 < BOUNDS.length ? `${times(from)}–${times(BOUNDS[n + 1])}` : t("legendFrom", { x: times(from) }))],
@@ -96,10 +99,11 @@ function showWeek(week, choice) {
   showBecause(week, choice);
 }
 
-function describe(slot, choice) {
-  const values = { slot: nameSlot(slot.slot), value: percent(slot.probability), lift: times(slot.lift) };
+// The same digits as the cell shows, so that what is said begins with what is seen.
+function describe(slot, choice, digits) {
+  const values = { slot: nameSlot(slot.slot), value: percent(slot.probability, digits), lift: times(slot.lift) };
   if (slot.low === null) return t("cellPlain", values);
-  return t(choice.customer ? "cell" : "cellSegment", { ...values, low: percent(slot.low), high: percent(slot.high) });
+  return t(choice.customer ? "cell" : "cellSegment", { ...values, low: percent(slot.low, digits), high: percent(slot.high, digits) });
 }
 
 function showBest(week, [first, second, third], choice) {
@@ -107,9 +111,9 @@ function showBest(week, [first, second, third], choice) {
     ? t("bestLiftPlain", { lift: times(first.lift) })
     : t(choice.customer ? "bestLift" : "bestLiftSegment", { lift: times(first.lift), low: times(first.lift_low), high: times(first.lift_high) });
   find("best").replaceChildren(
-    makeFigure(t("best"), nameSlot(first.slot), `${percent(first.probability)}, ${lift}`),
+    makeFigure(t("best"), nameSlot(first.slot), t("bestDetail", { value: percent(first.probability), lift })),
     makeFigure(t("average"), percent(week.mean), ""),
-    makeFigure(t("nextBest"), nameSlot(second.slot), `${percent(second.probability)}; ${nameSlot(third.slot)} ${percent(third.probability)}`),
+    makeFigure(t("nextBest"), nameSlot(second.slot), t("nextDetail", { value: percent(second.probability), slot: nameSlot(third.slot), other: percent(third.probability) })),
   );
 }
 
