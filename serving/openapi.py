@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from serving import contract, scenario_contract, stock_contract
 from serving.access.description import SCHEMES, describe_access
 from serving.customers import contract as customers
+from serving.customers import timeline_contract
 from serving.customers.collect_endpoints import PATHS
 from serving.customers.routes import ONE
 from serving.decisions import contract as decisions
@@ -45,6 +46,7 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (customers.CustomerProfile, "validation"),
     (customers.CustomerErasure, "validation"),
     (customers.CustomerExport, "validation"),
+    (timeline_contract.CustomerTimeline, "validation"),
     (decisions.OutcomesRequest, "validation"),
     (decisions.OutcomesTaken, "validation"),
     (contract.Readiness, "validation"),
@@ -324,6 +326,15 @@ def _customer_paths() -> dict[str, Any]:
             {"200": _answers("All of it.", {JSON: customers.CustomerExport})},
             (*unknown, Kind.NOT_STORED),
             parameters=_CUSTOMER,
+        )
+    }
+    paths[f"{ONE}/timeline"] = {
+        "get": _operation(
+            "customerTimeline",
+            "What happened with a customer, the newest first",
+            {"200": _answers("One page of it.", {JSON: timeline_contract.CustomerTimeline})},
+            (*unknown, Kind.NOT_STORED),
+            parameters=[*_CUSTOMER, *_parameters(timeline_contract.TimelineQuery)],
         )
     }
     return paths

@@ -45,6 +45,7 @@ SCOPES: Mapping[str, Scope | None] = {
     "POST /v1/webhook": OPEN,
     "GET /v1/customers/{customer}": Scope.PROFILES_READ,
     "GET /v1/customers/{customer}/export": Scope.PROFILES_READ,
+    "GET /v1/customers/{customer}/timeline": Scope.PROFILES_READ,
     "DELETE /v1/customers/{customer}": Scope.PROFILES_ERASE,
     "GET /metrics": Scope.METRICS,
     "GET /livez": OPEN,
@@ -59,6 +60,7 @@ A webhook is signed instead, see `serving.access.signatures`.
 
 AUDITED: Mapping[str, str] = {
     "GET /v1/customers/{customer}/export": "export",
+    "GET /v1/customers/{customer}/timeline": "timeline",
     "DELETE /v1/customers/{customer}": "erasure",
 }
 """Operations of which every call is put down in the audit log, and under which action."""
