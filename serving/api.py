@@ -21,6 +21,7 @@ from serving.drain import Drain
 from serving.edge import Edge
 from serving.forecast_endpoints import ForecastEndpoints
 from serving.idempotency import Endpoint
+from serving.insight_endpoint import InsightEndpoint
 from serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from serving.metrics import Metrics
 from serving.openapi import build_openapi
@@ -41,6 +42,7 @@ ADDRESSES = {
     "stock advice": "GET /v1/stock-advice",
     "allocations": "POST /v1/allocations",
     "assortment": "GET /v1/assortment",
+    "channels": "GET /v1/insight/omnichannel",
     "outcomes": "POST /v1/outcomes",
     "events": "POST /v1/batch",
     "customers": "GET /v1/customers/{id}",
@@ -114,6 +116,7 @@ def build_api(
         Route("/v1/allocations", stock.allocations, methods=["POST"]),
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
+        Route("/v1/insight/omnichannel", InsightEndpoint(workspace).omnichannel, methods=["GET"]),
         Route("/v1/outcomes", take_outcomes, methods=["POST"]),
         *make_customer_routes(customers, predictor.use_customers, metrics, clock, idempotency),
         Route("/livez", about.livez, methods=["GET"]),

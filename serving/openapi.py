@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving import contract, scenario_contract, stock_contract
+from serving import contract, insight_contract, scenario_contract, stock_contract
 from serving.access.description import SCHEMES, describe_access
 from serving.customers import contract as customers
 from serving.customers import timeline_contract
@@ -40,6 +40,7 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (stock_contract.AllocationRequest, "validation"),
     (stock_contract.Allocation, "validation"),
     (stock_contract.AssortmentPage, "validation"),
+    (insight_contract.OmnichannelInsight, "validation"),
     (customers.SegmentMessage, "validation"),
     (customers.SegmentBatch, "validation"),
     (customers.Collected, "validation"),
@@ -172,6 +173,14 @@ def _paths() -> dict[str, Any]:
             )
         },
         **_stock_paths(),
+        "/v1/insight/omnichannel": {
+            "get": _operation(
+                "omnichannelInsight",
+                "Value by channel mix, journeys between channels, funnels and friction",
+                {"200": _answers("As found last.", {JSON: insight_contract.OmnichannelInsight})},
+                (Kind.NOT_REPORTED, Kind.NOT_ACCEPTABLE, Kind.INVALID),
+            )
+        },
         **_customer_paths(),
         **_decision_paths(),
         "/livez": _about("livez", "Whether the process answers", contract.Liveness),

@@ -12,7 +12,7 @@ class Scope(StrEnum):
     CAMPAIGNS = "campaigns"
     """Send times: when to write to whom."""
     MERCHANDISING = "merchandising"
-    """Forecasts, scenarios, stock advice."""
+    """Forecasts, scenarios, stock advice; what was found of channels."""
     INGEST = "ingest"
     """Send messages of customers in; its keys lie in web pages, where everybody can read them."""
     PROFILES_READ = "profiles:read"
@@ -35,6 +35,7 @@ SCOPES: Mapping[str, Scope | None] = {
     "GET /v1/stock-advice": Scope.MERCHANDISING,
     "POST /v1/allocations": Scope.MERCHANDISING,
     "GET /v1/assortment": Scope.MERCHANDISING,
+    "GET /v1/insight/omnichannel": Scope.MERCHANDISING,
     "POST /v1/identify": Scope.INGEST,
     "POST /v1/track": Scope.INGEST,
     "POST /v1/page": Scope.INGEST,
