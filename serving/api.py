@@ -25,6 +25,7 @@ from serving.insight_endpoint import InsightEndpoint
 from serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from serving.metrics import Metrics
 from serving.openapi import build_openapi
+from serving.pages.routes import choose_front, make_page_routes
 from serving.predictor import Predictor
 from serving.responses import respond
 from serving.rollout.status import RolloutStatus
@@ -123,10 +124,11 @@ def build_api(
         Route("/readyz", about.readyz, methods=["GET"]),
         Route("/metrics", about.metrics_text, methods=["GET"]),
         Route("/openapi.json", about.openapi, methods=["GET"]),
-        Route("/", about.landing, methods=["GET"]),
+        Route("/", choose_front(about.landing), methods=["GET"]),
     ]
+    pages = Router(make_page_routes(access, clock), redirect_slashes=False)
     return Edge(
-        Router(guard(routes, access, clock), redirect_slashes=False),
+        Router(guard(routes, access, clock), redirect_slashes=False, default=pages),
         metrics,
         timeout_seconds=settings.timeout_seconds,
         max_concurrency=settings.max_concurrency,
