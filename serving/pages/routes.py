@@ -24,13 +24,14 @@ from starlette.routing import Route
 
 from serving.access.callers import Access
 from serving.bodies import read_qualities
-from serving.pages import assets, overview
+from serving.pages import assets, customer, overview
 from serving.pages.layout import ADDRESSES
 from serving.pages.session import SessionEndpoints
 
 Show = Callable[[Request], Awaitable[Response]]
 PAGES: Mapping[str, Show] = {
     "/": overview.show,
+    "/customer": customer.show,
 }
 
 
