@@ -31,9 +31,7 @@ STRINGS: Strings = {
     "zone.inferred": N_("inferred from their hours"),
     "zone.project": N_("of the project, as none is known"),
     "pseudonym": N_("a pseudonym"),
-    "kind": N_("Kind"),
-    "value": N_("Value"),
-    "firstSeen": N_("First seen"),
+    "firstSeen": N_("since %(date)s"),
     "noTraits": N_("Nothing was said of them."),
     "merges": NN_(
         "%(n)s history turned out to be theirs, too.",

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from serving.access.callers import Access
 from serving.bodies import read_qualities
-from serving.pages import assets, customer, overview
+from serving.pages import assets, channels, customer, overview
 from serving.pages.layout import ADDRESSES
 from serving.pages.session import SessionEndpoints
 
@@ -32,6 +32,7 @@ Show = Callable[[Request], Awaitable[Response]]
 PAGES: Mapping[str, Show] = {
     "/": overview.show,
     "/customer": customer.show,
+    "/channels": channels.show,
 }
 
 

@@ -46,16 +46,16 @@ function tellPermitted(channels) {
 }
 
 function tellIdentity(customer) {
-  const facts = makeFacts([
-    [t("knownSince"), dateTime(customer.created_at, customer.time_zone)],
-    [t("region"), customer.region_id],
+  const identifiers = customer.identifiers.map(({ kind, value, first_seen: at }) => [
+    nameOf("kind", kind),
+    make("span", {}, make("bdi", { className: "identifier" }, value), " ",
+      make("span", { className: "faint date" }, t("firstSeen", { date: date(at) }))),
   ]);
-  const columns = [
-    { key: "kind", label: t("kind"), isHeader: true, format: (kind) => nameOf("kind", kind) },
-    { key: "value", label: t("value"), format: (value) => make("bdi", { className: "identifier" }, value) },
-    { key: "first_seen", label: t("firstSeen"), format: (at) => make("span", { className: "date" }, date(at)) },
-  ];
-  const parts = [facts, makeTable(columns, customer.identifiers)];
+  const parts = [makeFacts([
+    ...identifiers,
+    [t("region"), customer.region_id],
+    [t("knownSince"), dateTime(customer.created_at, customer.time_zone)],
+  ])];
   if (customer.merges.length > 0) parts.push(make("p", { className: "faint" }, t("merges", { n: customer.merges.length })));
   return parts;
 }
