@@ -24,6 +24,7 @@ from serving.idempotency import Endpoint
 from serving.insight_endpoint import InsightEndpoint
 from serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from serving.metrics import Metrics
+from serving.model_endpoint import ModelsEndpoint
 from serving.openapi import build_openapi
 from serving.pages.routes import choose_front, make_page_routes
 from serving.predictor import Predictor
@@ -44,6 +45,7 @@ ADDRESSES = {
     "allocations": "POST /v1/allocations",
     "assortment": "GET /v1/assortment",
     "channels": "GET /v1/insight/omnichannel",
+    "models": "GET /v1/models",
     "outcomes": "POST /v1/outcomes",
     "events": "POST /v1/batch",
     "customers": "GET /v1/customers/{id}",
@@ -102,6 +104,7 @@ def build_api(
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
     about = AboutEndpoints(predictor, metrics, Scrape(workspace, clock), drain, rollout)
+    models = ModelsEndpoint(predictor, workspace, settings.mlflow_url)
     take_outcomes: Endpoint = OutcomesEndpoint(decisions, settings, clock).take
     customers, idempotency = predictor.customers, None
     if customers is not None:
@@ -118,6 +121,7 @@ def build_api(
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
         Route("/v1/insight/omnichannel", InsightEndpoint(workspace).omnichannel, methods=["GET"]),
+        Route("/v1/models", models.models, methods=["GET"]),
         Route("/v1/outcomes", take_outcomes, methods=["POST"]),
         *make_customer_routes(customers, predictor.use_customers, metrics, clock, idempotency),
         Route("/livez", about.livez, methods=["GET"]),

@@ -24,7 +24,6 @@ STRINGS: Strings = {
     "asOf": N_("as of %(at)s"),
     "knownSince": N_("Known since"),
     "region": N_("Region"),
-    "zone": N_("Time zone"),
     "zone.stated": N_("stated"),
     "zone.device": N_("by their device"),
     "zone.region": N_("by their region"),

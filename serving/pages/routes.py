@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from serving.access.callers import Access
 from serving.bodies import read_qualities
-from serving.pages import assets, channels, customer, overview
+from serving.pages import assets, channels, customer, models, overview
 from serving.pages.layout import ADDRESSES
 from serving.pages.session import SessionEndpoints
 
@@ -33,6 +33,7 @@ PAGES: Mapping[str, Show] = {
     "/": overview.show,
     "/customer": customer.show,
     "/channels": channels.show,
+    "/models": models.show,
 }
 
 

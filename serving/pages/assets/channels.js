@@ -3,7 +3,7 @@ import { getJson, showProblem } from "./api.js";
 import { showFunnels } from "./channels_friction.js";
 import { showJourneys } from "./channels_journeys.js";
 import { showValue } from "./channels_value.js";
-import { make } from "./elements.js";
+import { el } from "./elements.js";
 import { date, dateTime, number } from "./format.js";
 import { t } from "./strings.js";
 
@@ -25,10 +25,10 @@ async function show() {
 
 function refuse(error) {
   if (error.status !== 404) return showProblem(find("state"), error, start);
-  find("state").replaceChildren(make("div", { className: "notice warn" },
-    make("p", {}, make("strong", {}, t("notMade"))),
-    make("p", {}, t("notMadeHint")),
-    make("p", {}, make("code", { dir: "ltr" }, "almanac report omnichannel --out report")),
+  find("state").replaceChildren(el("div", { class: "notice warn" },
+    el("p", {}, el("strong", {}, t("notMade"))),
+    el("p", {}, t("notMadeHint")),
+    el("p", {}, el("code", { dir: "ltr" }, "almanac report omnichannel --out report")),
   ));
 }
 

@@ -1,5 +1,5 @@
 // Funnels step by step, and where customers are lost, most at stake first.
-import { make } from "./elements.js";
+import { el } from "./elements.js";
 import { date, number, percent } from "./format.js";
 import { t } from "./strings.js";
 import { fillTable } from "./table.js";
@@ -8,19 +8,19 @@ import { listWords, nameChannel, nameOf } from "./words.js";
 const WHOLE = { maximumFractionDigits: 0 };
 
 export function showFunnels(place, insight) {
-  if (insight.funnels.length === 0) return place.replaceChildren(make("p", {}, t("noFunnels")));
+  if (insight.funnels.length === 0) return place.replaceChildren(el("p", {}, t("noFunnels")));
   place.replaceChildren(...insight.funnels.flatMap((funnel) => tellFunnel(funnel, insight)));
 }
 
 function tellFunnel(funnel, insight) {
-  const title = make("h3", {}, t("funnel", { name: funnel.name }));
-  if (funnel.missing !== null) return [title, make("p", { className: "notice warn", lang: "en" }, funnel.missing)];
+  const title = el("h3", {}, t("funnel", { name: funnel.name }));
+  if (funnel.missing !== null) return [title, el("p", { class: "notice warn", lang: "en" }, funnel.missing)];
   return [
     title,
-    make("p", {}, t("funnel.about", {
+    el("p", {}, t("funnel.about", {
       steps: funnel.steps.join(" → "), order: nameOf("funnel.order", funnel.order), hours: funnel.window_hours,
     })),
-    make("p", {}, t("funnel.begun", { begun: funnel.begun, ordered: funnel.ordered, percent: percent(funnel.ordered / funnel.begun) })),
+    el("p", {}, t("funnel.begun", { begun: funnel.begun, ordered: funnel.ordered, percent: percent(funnel.ordered / funnel.begun) })),
     makeConversions(funnel.conversions),
     ...tellFriction(funnel.friction, insight),
   ];
@@ -29,10 +29,10 @@ function tellFunnel(funnel, insight) {
 // Step by step: all channels together first, then each.
 function makeConversions(conversions) {
   const rows = [...conversions].sort((one, other) => one.step - other.step || (one.channel !== null) - (other.channel !== null));
-  const table = make("table", { className: "funnel" });
+  const table = el("table", { class: "funnel" });
   table.createCaption().textContent = t("funnel.label");
   fillTable(table, [
-    { key: "name", label: t("step"), isHeader: true, format: (name) => make("bdi", {}, name) },
+    { key: "name", label: t("step"), isHeader: true, format: (name) => el("bdi", {}, name) },
     { key: "channel", label: t("channel"), format: (channel) => (channel === null ? t("allChannels") : nameGroupValue("channel", channel)) },
     { key: "conversion", label: t("conversion"), format: (share) => drawShare(share) },
     { key: "low", label: t("interval"), isNumber: true, format: (low, row) => t("range", { low: percent(low), high: percent(row.high) }) },
@@ -46,22 +46,22 @@ function makeConversions(conversions) {
 }
 
 function drawShare(share) {
-  const bar = make("span", { className: "share-bar" });
-  const fill = make("span", { className: "share-fill" });
+  const bar = el("span", { class: "share-bar" });
+  const fill = el("span", { class: "share-fill" });
   fill.style.inlineSize = `${100 * (share ?? 0)}%`;
   bar.setAttribute("aria-hidden", "true");
   bar.append(fill);
-  return make("span", { className: "share" }, bar, percent(share));
+  return el("span", { class: "share" }, bar, percent(share));
 }
 
 function tellFriction(friction, insight) {
-  const parts = [make("p", { className: "faint" }, t("friction.about", { n: friction.tests, rate: percent(insight.false_discovery_rate) }))];
+  const parts = [el("p", { class: "faint" }, t("friction.about", { n: friction.tests, rate: percent(insight.false_discovery_rate) }))];
   const { incidents, groups, order_value: value } = friction;
-  if (incidents.length + groups.length === 0) return [...parts, make("p", {}, t("friction.none"))];
+  if (incidents.length + groups.length === 0) return [...parts, el("p", {}, t("friction.none"))];
   const worth = (x) => (value !== null && insight.currency ? number(x, { style: "currency", currency: insight.currency, ...WHOLE }) : number(x, WHOLE));
-  parts.push(make("p", {}, value === null ? t("friction.orders") : t("friction.value", { value: worth(value) })));
-  if (incidents.length > 0) parts.push(make("h4", {}, t("incidents")), makeIncidents(incidents, worth));
-  if (groups.length > 0) parts.push(make("h4", {}, t("groups")), make("p", {}, t("groups.about")), makeGroups(groups, worth));
+  parts.push(el("p", {}, value === null ? t("friction.orders") : t("friction.value", { value: worth(value) })));
+  if (incidents.length > 0) parts.push(el("h4", {}, t("incidents")), makeIncidents(incidents, worth));
+  if (groups.length > 0) parts.push(el("h4", {}, t("groups")), el("p", {}, t("groups.about")), makeGroups(groups, worth));
   return parts;
 }
 
@@ -80,12 +80,12 @@ function makeGroups(groups, worth) {
 }
 
 function makeRanked(rows, worth, label, shareLabel, first) {
-  const table = make("table");
+  const table = el("table");
   fillTable(table, [
     { key: "rank", label: t("rank"), isNumber: true, format: (rank) => number(rank, WHOLE) },
     ...first,
-    { key: "name", label: t("at"), format: (name) => make("bdi", {}, name) },
-    { key: "revenue", label: t("stake"), isNumber: true, format: (revenue) => make("strong", {}, worth(revenue)) },
+    { key: "name", label: t("at"), format: (name) => el("bdi", {}, name) },
+    { key: "revenue", label: t("stake"), isNumber: true, format: (revenue) => el("strong", {}, worth(revenue)) },
     { key: "revenue_low", label: t("interval"), isNumber: true, format: (low, one) => t("range", { low: worth(low), high: worth(one.revenue_high) }) },
     { key: "conversion", label: shareLabel, isNumber: true, format: (share) => percent(share) },
     { key: "conversion_elsewhere", label: t("elsewhere"), isNumber: true, format: (share) => percent(share) },
@@ -96,7 +96,7 @@ function makeRanked(rows, worth, label, shareLabel, first) {
 
 // What scrolls by itself can be scrolled by keyboard, too.
 function makeScroll(table, label) {
-  const scroll = make("div", { className: "scroll", tabIndex: 0 }, table);
+  const scroll = el("div", { class: "scroll", tabindex: 0 }, table);
   scroll.setAttribute("role", "region");
   scroll.setAttribute("aria-label", label);
   return scroll;

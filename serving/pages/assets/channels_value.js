@@ -1,5 +1,5 @@
 // What several channels are worth: the raw and the adjusted difference in one table with a picture.
-import { make } from "./elements.js";
+import { el } from "./elements.js";
 import { date, money, number, percent } from "./format.js";
 import { t } from "./strings.js";
 import { fillTable } from "./table.js";
@@ -10,9 +10,9 @@ const TWO = { maximumFractionDigits: 2 };
 
 export function showValue(place, value, currency) {
   const parts = value.lift === null
-    ? [make("p", { className: "notice warn" }, t("noLift"), " ", make("span", { lang: "en" }, value.missing ?? ""))]
+    ? [el("p", { class: "notice warn" }, t("noLift"), " ", el("span", { lang: "en" }, value.missing ?? ""))]
     : tellLift(value.lift);
-  parts.push(make("p", { className: "faint" }, t("windows", {
+  parts.push(el("p", { class: "faint" }, t("windows", {
     baseline: value.baseline_days, outcome: value.outcome_days, from: date(value.baseline_from),
   })));
   if (value.mixes.length > 0) parts.push(makeMixes(value.mixes, currency));
@@ -21,12 +21,12 @@ export function showValue(place, value, currency) {
 
 function tellLift(lift) {
   const spend = lift.effects[0];
-  const parts = [make("p", { className: "notice" }, make("strong", {}, tellHeadline(spend)), " ", tellSelection(spend))];
-  parts.push(make("div", { className: "scroll" }, makeEffects(lift.effects)));
-  parts.push(make("p", {}, t("grounds", {
+  const parts = [el("p", { class: "notice" }, el("strong", {}, tellHeadline(spend)), " ", tellSelection(spend))];
+  parts.push(el("div", { class: "scroll" }, makeEffects(lift.effects)));
+  parts.push(el("p", {}, t("grounds", {
     left: lift.left_out, all: lift.compared, balance: number(lift.worst_balance, TWO),
   })));
-  parts.push(make("p", {}, t("eWords", { value: number(spend.e_value, TWO) })));
+  parts.push(el("p", {}, t("eWords", { value: number(spend.e_value, TWO) })));
   return parts;
 }
 
@@ -53,7 +53,7 @@ function makeEffects(effects) {
   ]);
   const known = rows.filter((row) => row.value !== null);
   const scale = { low: Math.min(0, ...known.map((row) => row.low)), high: Math.max(0, ...known.map((row) => row.high)) };
-  const table = make("table", { className: "effects" });
+  const table = el("table", { class: "effects" });
   table.createCaption().textContent = t("picture");
   fillTable(table, [
     { key: "outcome", label: t("outcome"), isHeader: true, format: (outcome) => nameOf("outcome", outcome) },
@@ -69,18 +69,18 @@ function tellDifference({ value, low, high }) {
   if (value === null) return "–";
   const share = percent(value, { signDisplay: "exceptZero", maximumFractionDigits: 1 });
   const range = t("range", { low: percent(low), high: percent(high) });
-  return make("span", {}, make("strong", {}, share), " ", make("span", { className: "faint date" }, range));
+  return el("span", {}, el("strong", {}, share), " ", el("span", { class: "faint date" }, range));
 }
 
 // A point with its interval on a scale that all rows share; the numbers stand beside it.
 function drawInterval(row, scale) {
-  const track = make("div", { className: `interval is-${row.basis}`, dir: "ltr" });
+  const track = el("div", { class: `interval is-${row.basis}`, dir: "ltr" });
   track.setAttribute("aria-hidden", "true");
   if (row.value === null || scale.high === scale.low) return track;
   const place = (value) => `${(100 * (value - scale.low)) / (scale.high - scale.low)}%`;
-  const zero = make("span", { className: "interval-zero" });
-  const line = make("span", { className: "interval-line" });
-  const point = make("span", { className: "interval-point" });
+  const zero = el("span", { class: "interval-zero" });
+  const line = el("span", { class: "interval-line" });
+  const point = el("span", { class: "interval-point" });
   zero.style.left = place(0);
   line.style.left = place(row.low);
   line.style.right = `calc(100% - ${place(row.high)})`;
@@ -91,7 +91,7 @@ function drawInterval(row, scale) {
 
 function makeMixes(mixes, currency) {
   const worth = (value) => (currency ? money(value, currency) : number(value, TWO));
-  const table = make("table");
+  const table = el("table");
   fillTable(table, [
     { key: "mix", label: t("mix"), isHeader: true, format: nameMix },
     { key: "customers", label: t("customers"), isNumber: true, format: (n) => number(n, WHOLE) },
@@ -100,7 +100,7 @@ function makeMixes(mixes, currency) {
     { key: "spend", label: t("spend"), isNumber: true, format: worth },
     { key: "order_value", label: t("orderValue"), isNumber: true, format: worth },
   ], mixes);
-  return make("div", { className: "scroll" }, table);
+  return el("div", { class: "scroll" }, table);
 }
 
 function nameMix(mix) {

@@ -4,7 +4,7 @@ import { showCards } from "./customer_cards.js";
 import { followErase } from "./customer_erase.js";
 import { showWeek } from "./customer_week.js";
 import { Timeline } from "./customer_timeline.js";
-import { make } from "./elements.js";
+import { el } from "./elements.js";
 import { dateTime } from "./format.js";
 import { t } from "./strings.js";
 import { readFragment, writeFragment } from "./view.js";
@@ -44,7 +44,7 @@ async function lookUp(who, view) {
   writeFragment({ ...view, who });
   find("customer").hidden = true;
   find("action").replaceChildren();
-  state.replaceChildren(make("p", { className: "faint" }, t("looking")));
+  state.replaceChildren(el("p", { class: "faint" }, t("looking")));
   try {
     const customer = await getJson(address(who));
     if (turn !== asked) return; // somebody else was looked up meanwhile
@@ -68,18 +68,18 @@ function show(who, customer, view) {
   find("about").textContent = about.join(" · ");
   // The first note of who has not agreed is told by the card on consent.
   const notes = customer.notes.slice(isPersonal ? 0 : 1);
-  find("notes").replaceChildren(...notes.map((note) => make("p", { className: "notice warn" }, translate(note))));
+  find("notes").replaceChildren(...notes.map((note) => el("p", { class: "notice warn" }, translate(note))));
   for (const part of document.querySelectorAll("[data-personal]")) part.hidden = !isPersonal;
   showCards(customer);
   if (isPersonal) showWeek(customer, view.week, (channel) => keepView({ week: channel }));
   find("customer").hidden = false;
-  state.replaceChildren(make("p", { className: "unseen" }, t("found", { id: customer.customer_id })));
+  state.replaceChildren(el("p", { class: "unseen" }, t("found", { id: customer.customer_id })));
   timeline.show(shown.address, customer.time_zone, view.channel ?? "");
 }
 
 function showUnknown() {
-  const box = make("div", { className: "notice warn" });
-  box.append(make("p", {}, make("strong", {}, t("unknown"))), make("p", {}, t("unknownHint")));
+  const box = el("div", { class: "notice warn" });
+  box.append(el("p", {}, el("strong", {}, t("unknown"))), el("p", {}, t("unknownHint")));
   state.replaceChildren(box);
   find("who").focus();
 }

@@ -1,5 +1,6 @@
 // The cards on who a person is, what they agreed to, and what they are worth.
-import { make, makeFacts, quote } from "./elements.js";
+import { el, said } from "./elements.js";
+import { makeFacts } from "./facts.js";
 import { date, dateTime, number, percent } from "./format.js";
 import { t } from "./strings.js";
 import { fillTable } from "./table.js";
@@ -21,22 +22,22 @@ export function showCards(customer) {
 }
 
 function makeTable(columns, rows) {
-  const table = make("table");
+  const table = el("table");
   fillTable(table, columns, rows);
-  const scroll = make("div", { className: "scroll" }, table);
+  const scroll = el("div", { class: "scroll" }, table);
   return scroll;
 }
 
 function tellConsent({ is_personal: isPersonal, preferences, channels }) {
-  const parts = [make("p", { className: `notice ${isPersonal ? "good" : "warn"}` }, t(isPersonal ? "personal.yes" : "personal.no"))];
-  parts.push(make("p", {}, isPersonal ? tellPermitted(channels) : t("write.never")));
-  if (preferences === null) return [...parts, make("p", { className: "faint" }, t("stated.none"))];
+  const parts = [el("p", { class: `notice ${isPersonal ? "good" : "warn"}` }, t(isPersonal ? "personal.yes" : "personal.no"))];
+  parts.push(el("p", {}, isPersonal ? tellPermitted(channels) : t("write.never")));
+  if (preferences === null) return [...parts, el("p", { class: "faint" }, t("stated.none"))];
   const rows = Object.entries(preferences).map(([category, choice]) => ({ category, choice }));
   const columns = [
     { key: "category", label: t("category"), isHeader: true },
     { key: "choice", label: t("choice"), format: (choice) => (choice ? `✓ ${t("yes")}` : `✗ ${t("no")}`) },
   ];
-  return [...parts, make("h4", {}, t("stated.title")), makeTable(columns, rows)];
+  return [...parts, el("h4", {}, t("stated.title")), makeTable(columns, rows)];
 }
 
 function tellPermitted(channels) {
@@ -48,21 +49,21 @@ function tellPermitted(channels) {
 function tellIdentity(customer) {
   const identifiers = customer.identifiers.map(({ kind, value, first_seen: at }) => [
     nameOf("kind", kind),
-    make("span", {}, make("bdi", { className: "identifier" }, value), " ",
-      make("span", { className: "faint date" }, t("firstSeen", { date: date(at) }))),
+    el("span", {}, el("bdi", { class: "identifier" }, value), " ",
+      el("span", { class: "faint date" }, t("firstSeen", { date: date(at) }))),
   ]);
   const parts = [makeFacts([
     ...identifiers,
     [t("region"), customer.region_id],
     [t("knownSince"), dateTime(customer.created_at, customer.time_zone)],
   ])];
-  if (customer.merges.length > 0) parts.push(make("p", { className: "faint" }, t("merges", { n: customer.merges.length })));
+  if (customer.merges.length > 0) parts.push(el("p", { class: "faint" }, t("merges", { n: customer.merges.length })));
   return parts;
 }
 
 function tellTraits(traits) {
   const facts = Object.entries(traits).map(([name, value]) => [name.replaceAll("_", " "), tellTrait(value)]);
-  return facts.length > 0 ? makeFacts(facts) : make("p", { className: "faint" }, t("noTraits"));
+  return facts.length > 0 ? makeFacts(facts) : el("p", { class: "faint" }, t("noTraits"));
 }
 
 function tellTrait(value) {
@@ -71,7 +72,7 @@ function tellTrait(value) {
 }
 
 function tellChannels(channels, zone) {
-  if (channels.length === 0) return make("p", { className: "faint" }, t("noChannels"));
+  if (channels.length === 0) return el("p", { class: "faint" }, t("noChannels"));
   return makeTable([
     { key: "channel", label: t("channel"), isHeader: true, format: nameChannel },
     { key: "events", label: t("events"), isNumber: true, format: (n) => number(n, WHOLE) },
@@ -80,7 +81,7 @@ function tellChannels(channels, zone) {
 }
 
 function tellValue(value) {
-  if (value === null) return make("p", { className: "faint" }, t("noValue"));
+  if (value === null) return el("p", { class: "faint" }, t("noValue"));
   const expected = value.expected_orders_28d;
   return makeFacts([
     [t("orders"), number(value.orders, WHOLE)],
@@ -95,25 +96,25 @@ function tellValue(value) {
 }
 
 function tellNext(next) {
-  if (next === null) return [make("p", { className: "faint" }, t("noOutlook"))];
+  if (next === null) return [el("p", { class: "faint" }, t("noOutlook"))];
   const { days_to_next_order: days, days_to_next_order_low: low, days_to_next_order_high: high } = next;
-  const first = make("p", {}, make("strong", {}, days === null ? t("next.far") : t("next.days", { n: number(days, WHOLE) })));
+  const first = el("p", {}, el("strong", {}, days === null ? t("next.far") : t("next.days", { n: number(days, WHOLE) })));
   const range = low === null ? null : t(high === null ? "next.from" : "next.range", { low: number(low, WHOLE), high: number(high, WHOLE) });
   const advice = next.advice === "wait" ? t("advice.wait", { n: next.wait_days }) : t(`advice.${next.advice}`);
   return [
     first,
-    make("p", {}, range ?? ""),
+    el("p", {}, range ?? ""),
     makeFacts([
       [t("next.chance"), percent(next.order_probability_28d)],
       [t("next.churn"), percent(next.churn_risk)],
-      [t("advice"), make("strong", {}, advice)],
+      [t("advice"), el("strong", {}, advice)],
     ]),
-    quote("p", next.words),
+    said(next.words, "p"),
   ];
 }
 
 function tellPromotions(promotions, zone) {
-  if (promotions.length === 0) return make("p", { className: "faint" }, t("noPromotions"));
+  if (promotions.length === 0) return el("p", { class: "faint" }, t("noPromotions"));
   return makeTable([
     { key: "promotion_id", label: t("promotion"), isHeader: true },
     { key: "discount", label: t("discount"), isNumber: true, format: (share) => percent(share) },

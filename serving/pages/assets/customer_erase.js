@@ -1,6 +1,6 @@
 // Erasing a person: the identifier is typed again, and the outcome is told in full.
 import { deleteJson, showProblem } from "./api.js";
-import { make } from "./elements.js";
+import { el } from "./elements.js";
 import { number } from "./format.js";
 import { t } from "./strings.js";
 import { fillTable } from "./table.js";
@@ -46,16 +46,16 @@ export function followErase(getShown, onErased) {
 
 function tellErased({ erased, affected_models: models, files }) {
   const rows = Object.entries(erased).filter(([, n]) => n > 0).map(([kind, n]) => ({ kind, n }));
-  const box = make("div", { className: "notice good" }, make("p", {}, make("strong", {}, t("erase.done"))));
+  const box = el("div", { class: "notice good" }, el("p", {}, el("strong", {}, t("erase.done"))));
   if (rows.length > 0) {
-    const table = make("table");
+    const table = el("table");
     fillTable(table, [
       { key: "kind", label: t("erase.rows"), isHeader: true, format: (kind) => nameOf("erase", kind) },
       { key: "n", label: "", isNumber: true, format: (n) => number(n, { maximumFractionDigits: 0 }) },
     ], rows);
     box.append(table);
   }
-  box.append(make("p", {}, models.length > 0 ? t("erase.models", { models: listWords(models) }) : t("erase.noModels")));
-  if (files === "pending") box.append(make("p", {}, t("erase.files")));
+  box.append(el("p", {}, models.length > 0 ? t("erase.models", { models: listWords(models) }) : t("erase.noModels")));
+  if (files === "pending") box.append(el("p", {}, t("erase.files")));
   return box;
 }

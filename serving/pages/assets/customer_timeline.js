@@ -1,6 +1,6 @@
 // What happened with a person, the newest first; older entries are asked for as they are wanted.
 import { getJson, showProblem } from "./api.js";
-import { make } from "./elements.js";
+import { el } from "./elements.js";
 import { money, number } from "./format.js";
 import { language, t } from "./strings.js";
 import { listWords, nameChannel, nameOf } from "./words.js";
@@ -91,16 +91,16 @@ export class Timeline {
     const at = new Date(entry.at);
     const day = this.day.format(at);
     if (day !== this.lastDay) {
-      this.list = make("ol", { className: "timeline" });
-      find("timeline").append(make("div", { className: "day" }, make("h4", {}, day), this.list));
+      this.list = el("ol", { class: "timeline" });
+      find("timeline").append(el("div", { class: "day" }, el("h4", {}, day), this.list));
       this.lastDay = day;
     }
     const what = entry.kind === "event" ? entry.type.replaceAll("_", " ") : nameOf("entry", entry.kind);
-    const line = make("li", { className: `entry is-${entry.kind}` },
-      make("time", { dateTime: entry.at }, this.clock.format(at)),
-      make("strong", {}, what),
-      entry.channel ? make("span", { className: "tag" }, nameChannel(entry.channel)) : null,
-      make("span", { className: "entry-what", dir: "auto" }, tellDetails(entry)),
+    const line = el("li", { class: `entry is-${entry.kind}` },
+      el("time", { datetime: entry.at }, this.clock.format(at)),
+      el("strong", {}, what),
+      entry.channel ? el("span", { class: "tag" }, nameChannel(entry.channel)) : null,
+      el("span", { class: "entry-what", dir: "auto" }, tellDetails(entry)),
     );
     this.list.append(line);
     return line;

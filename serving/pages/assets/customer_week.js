@@ -1,5 +1,5 @@
 // When to write to a person: the hours of their week by channel, the best moments, and why.
-import { make, quote } from "./elements.js";
+import { el, said } from "./elements.js";
 import { number, percent } from "./format.js";
 import { drawHeatmap } from "./heatmap.js";
 import { language, t } from "./strings.js";
@@ -13,7 +13,7 @@ export function showWeek(customer, wanted, onChoose) {
   const select = find("week-channel");
   select.closest("p").hidden = week === null;
   if (week === null) return showNothing();
-  select.replaceChildren(...week.channels.map(({ channel }) => make("option", { value: channel }, nameChannel(channel))));
+  select.replaceChildren(...week.channels.map(({ channel }) => el("option", { value: channel }, nameChannel(channel))));
   const known = week.channels.some(({ channel }) => channel === wanted);
   select.value = known ? wanted : week.channels[0].channel;
   current = { customer, week };
@@ -38,24 +38,24 @@ function showChannel(channel) {
     label: t("week.label", { channel: nameChannel(channel), zone: customer.time_zone }),
   });
   find("best").replaceChildren(tellBest(map));
-  const why = make("ul", {}, make("li", {}, nameOf("evidence", week.evidence.label)));
-  for (const sentence of [week.evidence.words, ...week.reasons]) why.append(quote("li", sentence));
+  const why = el("ul", {}, el("li", {}, nameOf("evidence", week.evidence.label)));
+  for (const sentence of [week.evidence.words, ...week.reasons]) why.append(said(sentence, "li"));
   find("reasons").replaceChildren(why);
 }
 
 function tellBest(map) {
   if (map.best.length === 0) {
     const because = map.exclusions.map((one) => nameOf("excluded", one.reason));
-    return make("p", {}, [t("best.none"), ...because].join(" "));
+    return el("p", {}, [t("best.none"), ...because].join(" "));
   }
-  const list = make("ol", { className: "best" });
+  const list = el("ol", { class: "best" });
   for (const slot of map.best) {
     const digits = { maximumFractionDigits: slot.probability < 0.01 ? 2 : 1 };
     const likely = t("best.one", {
       percent: percent(slot.probability, digits), low: percent(slot.low, digits), high: percent(slot.high, digits),
       lift: number(slot.lift),
     });
-    list.append(make("li", {}, make("strong", {}, tellMoment(slot.start)), make("span", { className: "faint" }, likely)));
+    list.append(el("li", {}, el("strong", {}, tellMoment(slot.start)), el("span", { class: "faint" }, likely)));
   }
   return list;
 }

@@ -1,18 +1,23 @@
-// Elements made by script: make("p", { className: "faint" }, "text", otherElement) -> element.
-export function make(name, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(name), properties);
-  element.append(...children.filter((child) => child !== null && child !== undefined));
-  return element;
-}
-
-// A list of terms and what they are: [[term, text or element], …]; rows of nothing are left out.
-export function makeFacts(facts) {
-  const list = make("dl", { className: "facts" });
-  for (const [term, what] of facts) {
-    if (what !== null && what !== undefined && what !== "") list.append(make("dt", {}, term), make("dd", { dir: "auto" }, what));
+// Elements in one line: el("p", { class: "faint" }, "text", child, …); null children are left out.
+export function el(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value === true ? "" : value);
   }
-  return list;
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
 }
 
-// Text that the API tells in English: said to be so, for those who hear it read.
-export const quote = (name, text) => make(name, { lang: "en", dir: "auto" }, text);
+const SVG = "http://www.w3.org/2000/svg";
+
+export function svg(name, attributes = {}, ...children) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+// What the service itself said, in English whatever the page's language.
+export const said = (text, name = "span") => el(name, { lang: "en", dir: "auto" }, text);
