@@ -12,8 +12,7 @@ from serving.pages.locale import N_, NN_, Strings
 STRINGS: Strings = {
     **heatmap.STRINGS,
     **words.CHANNELS,
-    **words.ELIGIBILITY,
-    **words.NOTES,
+    **words.SAID,
     "looking": N_("Looking …"),
     "unknown": N_("Nobody is known by this."),
     "unknownHint": N_(

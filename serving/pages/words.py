@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from models.campaign.eligibility import SENTENCES
-from serving.customers.view import NO_CONSENT, NO_MODEL
 from serving.pages.locale import N_, Strings
 
 CHANNELS: Strings = {
@@ -18,6 +16,22 @@ CHANNELS: Strings = {
     "channel.mail": N_("letter"),
 }
 """By `features.schema.CHANNELS`."""
-ELIGIBILITY: Strings = {f"said.{words}": words for words in SENTENCES.values()}
+_OFFERS = (
+    N_("there is no such promotion in the table of promotions"),
+    N_("the promotion starts after the send window"),
+    N_("the promotion ends before the send window"),
+    N_("the promotion is for other channels"),
+    N_("the promotion is for some regions, and the customer's is not known"),
+    N_("the promotion is for other regions than the customer's"),
+    N_("nothing of the promotion can be had in the customer's region"),
+    N_("the customer is in the holdout arm, which is never written to"),
+    N_("the customer has stated consent, and not for this channel"),
+    N_("the customer has had as many messages as the frequency rules allow"),
+    N_("quiet hours cover the whole window in the customer's time zone"),
+)
+_NOTES = (
+    N_("the customer has not agreed to personalisation"),
+    N_("no send-time model is published: almanac train promotion, almanac promote promotion"),
+)
+SAID: Strings = {f"said.{sentence}": sentence for sentence in (*_OFFERS, *_NOTES)}
 """Sentences of the API are their own keys: one without a translation is shown as it came."""
-NOTES: Strings = {f"said.{words}": words for words in (NO_CONSENT, NO_MODEL)}

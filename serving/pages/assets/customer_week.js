@@ -39,7 +39,7 @@ function showChannel(channel) {
   });
   find("best").replaceChildren(tellBest(map));
   const why = el("ul", {}, el("li", {}, nameOf("evidence", week.evidence.label)));
-  for (const sentence of [week.evidence.words, ...week.reasons]) why.append(said(sentence, "li"));
+  for (const sentence of [week.evidence.words, ...week.reasons]) why.append(el("li", {}, said(sentence)));
   find("reasons").replaceChildren(why);
 }
 
