@@ -11,6 +11,7 @@ import { language, t } from "./strings.js";
 const DAYS = 7;
 const HOURS = 24;
 const BEST = 3;
+const NUMERALS = new Set(["integer", "group", "decimal", "fraction"]);
 const narrow = matchMedia("(max-width: 60rem)");
 const made = new WeakMap();
 
@@ -123,7 +124,7 @@ class Heatmap {
     const share = this.most > this.least ? (value - this.least) / (this.most - this.least) : 0;
     cell.dataset.slot = slot;
     cell.tabIndex = -1;
-    cell.textContent = number(value * 100, this.digits);
+    cell.textContent = this.writeShort(value);
     cell.style.setProperty("--heat", share.toFixed(3));
     cell.classList.toggle("is-best", this.best.has(slot));
     cell.setAttribute("role", "gridcell");
@@ -131,6 +132,12 @@ class Heatmap {
     cell.setAttribute("aria-selected", String(slot === this.picked));
     this.cells.set(slot, cell);
     return cell;
+  }
+
+  // The number of the percentage alone; it stands in the spoken text, too, digit by digit.
+  writeShort(value) {
+    const parts = new Intl.NumberFormat(language, { style: "percent", ...this.digits }).formatToParts(value);
+    return parts.filter(({ type }) => NUMERALS.has(type)).map((part) => part.value).join("");
   }
 
   makeLegend() {
@@ -148,16 +155,15 @@ class Heatmap {
     return legend;
   }
 
-  // "Sunday 20:00: 6.2 %, 1.8 times the average, 4.0 % to 8.9 %"
+  // "Sunday 20:00: 6.2 %, 1.8 times the average, between 4.0 % and 8.9 %"
   describe(slot) {
-    const digits = { maximumFractionDigits: this.digits.maximumFractionDigits + 1 };
-    const parts = [percent(this.data.probability[slot], digits)];
+    const parts = [percent(this.data.probability[slot], this.digits)];
     if (this.base > 0) {
       const times = number(this.data.probability[slot] / this.base, { maximumFractionDigits: 1 });
       parts.push(t("heatmap.times", { times }));
     }
     if (this.data.low && this.data.high) {
-      const [low, high] = [this.data.low[slot], this.data.high[slot]].map((one) => percent(one, digits));
+      const [low, high] = [this.data.low[slot], this.data.high[slot]].map((one) => percent(one, this.digits));
       parts.push(t("heatmap.between", { low, high }));
     }
     if (this.best.has(slot)) parts.push(t("heatmap.best"));
