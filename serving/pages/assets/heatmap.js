@@ -11,6 +11,7 @@ import { language, t } from "./strings.js";
 const DAYS = 7;
 const HOURS = 24;
 const BEST = 3;
+const LONGEST_NAME = 4;
 const NUMERALS = new Set(["integer", "group", "decimal", "fraction"]);
 const narrow = matchMedia("(max-width: 60rem)");
 const made = new WeakMap();
@@ -33,6 +34,7 @@ export function listDays() {
 const moment = (day, hour) => new Date(Date.UTC(2024, 0, 1 + day, hour)); // 2024 began on a Monday
 const write = (options) => new Intl.DateTimeFormat(language, { ...options, timeZone: "UTC" });
 const shortDay = write({ weekday: "short" });
+const letterDay = write({ weekday: "narrow" });
 const longDay = write({ weekday: "long" });
 const clock = write({ hour: "numeric", minute: "2-digit" });
 const shortHour = new Intl.NumberFormat(language, { minimumIntegerDigits: 2 });
@@ -229,7 +231,10 @@ class Heatmap {
   }
 }
 
-const nameDay = (day) => [shortDay.format(moment(day, 0)), longDay.format(moment(day, 0))];
+// Seven short names are too long side by side in some languages, such as Arabic.
+const weekday = (day, format) => format.format(moment(day, 0));
+const isLong = Array.from({ length: DAYS }, (_, day) => weekday(day, shortDay)).some((name) => name.length > LONGEST_NAME);
+const nameDay = (day) => [weekday(day, narrow.matches && isLong ? letterDay : shortDay), weekday(day, longDay)];
 const nameHour = (hour) => [shortHour.format(hour), clock.format(moment(0, hour))];
 
 function makeHeader(scope, text, long) {
