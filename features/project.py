@@ -130,6 +130,11 @@ class Workspace:
         """The MLflow database and its artifacts."""
         return self.root / "mlflow"
 
+    @property
+    def omnichannel(self) -> Path:
+        """What `almanac report omnichannel` found, in numbers; serving reads it."""
+        return self.root / "insight" / "omnichannel.json"
+
     def table(self, name: str) -> Path:
         """Return where the canonical table `name` lies."""
         return self.tables / f"{name}.parquet"

@@ -23,6 +23,7 @@ from serving.drain import Drain
 from serving.edge import Edge
 from serving.forecast_endpoints import ForecastEndpoints
 from serving.idempotency import Endpoint
+from serving.insight_endpoint import InsightEndpoint
 from serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from serving.metrics import Metrics
 from serving.model_endpoint import ModelsEndpoint
@@ -55,6 +56,7 @@ ADDRESSES = {
     "history": "GET /v1/history",
     "accuracy": "GET /v1/accuracy",
     "growth": "GET /v1/growth",
+    "channels": "GET /v1/insight/omnichannel",
     "models": "GET /v1/models",
     "outcomes": "POST /v1/outcomes",
     "events": "POST /v1/batch",
@@ -145,6 +147,7 @@ def build_api(
         Route("/v1/accuracy", series.accuracy, methods=["GET"]),
         Route("/v1/growth", series.growth, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
+        Route("/v1/insight/omnichannel", InsightEndpoint(workspace).omnichannel, methods=["GET"]),
         Route("/v1/models", models.models, methods=["GET"]),
         Route("/v1/outcomes", take_outcomes, methods=["POST"]),
         *make_customer_routes(customers, predictor.use_customers, metrics, clock, idempotency),

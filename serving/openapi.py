@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from serving import (
     contract,
+    insight_contract,
     model_contract,
     receptivity_contract,
     scenario_contract,
@@ -19,6 +20,7 @@ from serving.access.description import HEADERS, SCHEMES, describe_access
 from serving.campaigns import contract as campaigns
 from serving.campaigns.endpoints import CHOICES, DRAFT, DRAFTS
 from serving.customers import contract as customers
+from serving.customers import timeline_contract
 from serving.customers.collect_endpoints import PATHS
 from serving.customers.routes import ONE
 from serving.decisions import contract as decisions
@@ -60,6 +62,7 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (series_contract.History, "validation"),
     (series_contract.Accuracy, "validation"),
     (series_contract.GrowthPage, "validation"),
+    (insight_contract.OmnichannelInsight, "validation"),
     (model_contract.Models, "validation"),
     (customers.SegmentMessage, "validation"),
     (customers.SegmentBatch, "validation"),
@@ -67,6 +70,7 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (customers.CustomerProfile, "validation"),
     (customers.CustomerErasure, "validation"),
     (customers.CustomerExport, "validation"),
+    (timeline_contract.CustomerTimeline, "validation"),
     (decisions.OutcomesRequest, "validation"),
     (decisions.OutcomesTaken, "validation"),
     (contract.Readiness, "validation"),
@@ -208,6 +212,14 @@ def _paths() -> dict[str, Any]:
         },
         **_stock_paths(),
         **_series_paths(),
+        "/v1/insight/omnichannel": {
+            "get": _operation(
+                "omnichannelInsight",
+                "Value by channel mix, journeys between channels, funnels and friction",
+                {"200": _answers("As found last.", {JSON: insight_contract.OmnichannelInsight})},
+                (Kind.NOT_REPORTED, Kind.NOT_ACCEPTABLE, Kind.INVALID),
+            )
+        },
         **_customer_paths(),
         **_decision_paths(),
         "/livez": _about("livez", "Whether the process answers", contract.Liveness),
@@ -476,6 +488,15 @@ def _customer_paths() -> dict[str, Any]:
             {"200": _answers("All of it.", {JSON: customers.CustomerExport})},
             (*unknown, Kind.NOT_STORED),
             parameters=_CUSTOMER,
+        )
+    }
+    paths[f"{ONE}/timeline"] = {
+        "get": _operation(
+            "customerTimeline",
+            "What happened with a customer, the newest first",
+            {"200": _answers("One page of it.", {JSON: timeline_contract.CustomerTimeline})},
+            (*unknown, Kind.NOT_STORED),
+            parameters=[*_CUSTOMER, *_parameters(timeline_contract.TimelineQuery)],
         )
     }
     return paths

@@ -29,6 +29,7 @@ class Kind(Enum):
     UNKNOWN_CUSTOMER = ("unknown-customer", 404, "Nobody is known by this")
     UNKNOWN_SEGMENT = ("unknown-segment", 404, "Nobody is in this segment")
     NOT_FOUND = ("not-found", 404, "There is no such address")
+    NOT_REPORTED = ("not-reported", 404, "This report has not been made")
     NOT_FORECAST = ("not-forecast", 404, "Nothing is forecast for this")
     WRONG_METHOD = ("wrong-method", 405, "The address does not take this method")
     NOT_ACCEPTABLE = ("not-acceptable", 406, "No acceptable media type")

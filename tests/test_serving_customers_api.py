@@ -437,6 +437,14 @@ def test_the_profile_is_found_by_any_identifier_and_keeps_its_contract(service):
     assert profile.time_zone == "Asia/Tokyo"
     assert profile.receptivity is not None
     assert {map_.channel for map_ in profile.receptivity.channels} >= {"email", "web"}
+    for map_ in profile.receptivity.channels:
+        assert (np.array(map_.low) <= map_.probabilities).all()
+        assert (np.array(map_.high) >= map_.probabilities).all()
+        best = map_.best[0]
+        assert best.probability == map_.probabilities[best.slot]
+        assert 8 <= best.start.hour < 21
+        # in Tokyo it is Thursday already
+        assert best.start.utcoffset() == timedelta(hours=9)
     missing = service.call("GET", "/v1/customers/nobody..etc")
     assert (missing.status_code, problem_of(missing).type) == (
         404, "urn:almanac:problem:unknown-customer",

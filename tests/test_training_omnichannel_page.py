@@ -12,11 +12,8 @@ import pytest
 from features.engine import open_engine
 from features.errors import NotEnoughData, ProjectError
 from features.project import Project, load_project
-from training.omnichannel.page import (
-    choose_funnels,
-    plan_windows,
-    write_omnichannel_report,
-)
+from training.omnichannel.insight import choose_funnels, plan_windows
+from training.omnichannel.page import write_omnichannel_report
 from training.omnichannel.settings import InsightSettings
 
 FIRST = datetime(2025, 1, 1)  # noqa: DTZ001 - as the engine returns it

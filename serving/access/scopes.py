@@ -12,7 +12,7 @@ class Scope(StrEnum):
     CAMPAIGNS = "campaigns"
     """Send times: when to write to whom."""
     MERCHANDISING = "merchandising"
-    """Forecasts, scenarios, stock advice."""
+    """Forecasts, scenarios, stock advice; what was found of channels."""
     INGEST = "ingest"
     """Send messages of customers in; its keys lie in web pages, where everybody can read them."""
     PROFILES_READ = "profiles:read"
@@ -56,6 +56,7 @@ SCOPES: Mapping[str, Scope | None] = {
     "GET /v1/history": Scope.MERCHANDISING,
     "GET /v1/accuracy": Scope.MERCHANDISING,
     "GET /v1/growth": Scope.MERCHANDISING,
+    "GET /v1/insight/omnichannel": Scope.MERCHANDISING,
     "POST /v1/identify": Scope.INGEST,
     "POST /v1/track": Scope.INGEST,
     "POST /v1/page": Scope.INGEST,
@@ -66,6 +67,7 @@ SCOPES: Mapping[str, Scope | None] = {
     "POST /v1/webhook": OPEN,
     "GET /v1/customers/{customer}": Scope.PROFILES_READ,
     "GET /v1/customers/{customer}/export": Scope.PROFILES_READ,
+    "GET /v1/customers/{customer}/timeline": Scope.PROFILES_READ,
     "DELETE /v1/customers/{customer}": Scope.PROFILES_ERASE,
     "GET /metrics": Scope.METRICS,
     "GET /livez": OPEN,
@@ -80,6 +82,7 @@ A webhook is signed instead, see `serving.access.signatures`.
 
 AUDITED: Mapping[str, str] = {
     "GET /v1/customers/{customer}/export": "export",
+    "GET /v1/customers/{customer}/timeline": "timeline",
     "DELETE /v1/customers/{customer}": "erasure",
 }
 """Operations of which every call is put down in the audit log, and under which action."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.schema import SLOTS_PER_WEEK
-from serving.contract import Evidence, Message, Outlook
+from serving.contract import Evidence, Exclusion, Message, Outlook, Slot
 from serving.spellings import Channel, Moment, Probability
 
 
@@ -115,6 +115,13 @@ class HeatMap(Message):
     channel: Channel
     measure: Literal["response", "reach", "activity"]
     probabilities: Week
+    low: Week
+    high: Week
+    """90 % intervals."""
+    best: list[Slot]
+    """The likeliest moments of the next seven days, between 08:00 and 21:00 of their clock."""
+    exclusions: list[Exclusion]
+    """Why there are none."""
 
 
 class Receptivity(Message):

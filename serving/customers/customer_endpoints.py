@@ -22,9 +22,12 @@ from serving.customers.export import export_rows
 from serving.customers.live import Row
 from serving.customers.person import to_microseconds_of
 from serving.customers.store import CustomerStore, UnknownCustomer
+from serving.customers.timeline import tell_timeline
+from serving.customers.timeline_contract import TimelineQuery
 from serving.customers.writer import QueueFull, Writer
+from serving.forecast_endpoints import read_query
 from serving.problems import Kind, Problem, as_sentence
-from serving.responses import check_no_query, respond
+from serving.responses import as_problems, check_no_query, respond
 
 Use = Callable[[], AbstractContextManager[Customers]]
 _NOBODY = "Name somebody who is known, as kind:value, such as email:ann@example.com."
@@ -68,6 +71,18 @@ class CustomerEndpoints:
             headers={"Content-Disposition": 'attachment; filename="customer.json"'},
         )
 
+    async def timeline(self, request: Request) -> Response:
+        """Tell what happened with a customer, a page at a time, the newest first."""
+        name = self._check_address(request)
+        asked = read_query(request, TimelineQuery)
+
+        def tell(customers: Customers, row: Row) -> dict[str, Any]:
+            return tell_timeline(customers.desk, row, name, asked)
+
+        with as_problems():
+            content = await self._look_up(name, tell)
+        return respond(content)
+
     async def erase(self, request: Request) -> Response:
         """Forget a customer for ever; what is in files is removed by `almanac purge`."""
         name = self._check(request)
@@ -89,8 +104,10 @@ class CustomerEndpoints:
     async def _in_thread(
         self, request: Request, tell: Callable[[Customers, Row], dict[str, Any]]
     ) -> bytes:
+        return await self._look_up(self._check(request), tell)
+
+    async def _look_up(self, name: str, tell: Callable[[Customers, Row], dict[str, Any]]) -> bytes:
         """Look a customer up beside the event loop, which goes on answering others."""
-        name = self._check(request)
 
         def look_up() -> bytes:
             with self.use() as customers:
@@ -112,6 +129,9 @@ class CustomerEndpoints:
 
     def _check(self, request: Request) -> str:
         check_no_query(request)
+        return self._check_address(request)
+
+    def _check_address(self, request: Request) -> str:
         choose_media_type(request.headers.get("accept", ""), (JSON,))
         return str(request.path_params["customer"])
 

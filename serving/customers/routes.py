@@ -23,6 +23,7 @@ ONE = "/v1/customers/{customer}"
 LEASE_MARGIN_SECONDS = 5.0
 """After its deadline a request may still be storing; then its worker is taken for dead."""
 _ONE, _EXPORT = "/v1/customers/{customer:path}", "/v1/customers/{customer:path}/export"
+_TIMELINE = "/v1/customers/{customer:path}/timeline"
 
 
 def make_customer_routes(
@@ -37,6 +38,7 @@ def make_customer_routes(
         methods = {
             **{f"/v1/{name}": ["POST"] for name in (*PATHS, "batch", "webhook")},
             _EXPORT: ["GET"],
+            _TIMELINE: ["GET"],
             _ONE: ["GET", "DELETE"],
         }
         return [Route(path, _refuse, methods=own) for path, own in methods.items()]
@@ -53,6 +55,7 @@ def make_customer_routes(
         Route("/v1/batch", write(collect.batch), methods=["POST"]),
         Route("/v1/webhook", write(collect.webhook), methods=["POST"]),
         Route(_EXPORT, one.export, methods=["GET"]),
+        Route(_TIMELINE, one.timeline, methods=["GET"]),
         Route(_ONE, write(one.serve), methods=["GET", "DELETE"]),
     ]
 

@@ -34,6 +34,9 @@ TABLES = (
         quantity REAL, value REAL, currency TEXT, device_time_zone TEXT)""",
     "CREATE UNIQUE INDEX IF NOT EXISTS event_rows_by_hash ON event_rows (hash)",
     "CREATE INDEX IF NOT EXISTS event_rows_by_node ON event_rows (node, received_at)",
+    # A page of a timeline is read from its end, by this alone; lines of orders stand within these.
+    """CREATE INDEX IF NOT EXISTS event_rows_by_time ON event_rows (node, occurred_at, seq, channel)
+        WHERE is_hidden = 0 AND type <> 'item'""",
     """CREATE INDEX IF NOT EXISTS event_rows_by_order ON event_rows (order_id)
         WHERE order_id IS NOT NULL""",
     """CREATE INDEX IF NOT EXISTS event_rows_by_message ON event_rows (message_id)
@@ -43,6 +46,8 @@ TABLES = (
         kind TEXT NOT NULL, at INTEGER NOT NULL, amount REAL)""",
     "CREATE INDEX IF NOT EXISTS order_changes_by_order ON order_changes (order_id)",
     "CREATE INDEX IF NOT EXISTS order_changes_by_node ON order_changes (node)",
+    """CREATE INDEX IF NOT EXISTS order_changes_by_time ON order_changes (node, at)
+        WHERE kind <> 'complete'""",
     # What writes with an Idempotency-Key were answered, by keyed hashes; see `kept_answers`.
     """CREATE TABLE IF NOT EXISTS kept_answers (
         mark TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, token TEXT NOT NULL,

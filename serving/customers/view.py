@@ -12,7 +12,7 @@ import pandas as pd
 
 from features.customer.time_zones import PROJECT
 from features.errors import AlmanacError
-from features.schema import CHANNELS, Promotions
+from features.schema import CHANNELS, SLOTS_PER_WEEK, Promotions
 from models.campaign.eligibility import (
     REASONS,
     SENTENCES,
@@ -20,16 +20,21 @@ from models.campaign.eligibility import (
     Places,
     judge_eligibility,
 )
+from models.campaign.send_slots import QuietHours
 from serving.customers.answers import LiveAnswers, find_cutoff, predict_value
 from serving.customers.live import LiveProfiles, Row
 from serving.customers.person import Person, aware, to_datetime
 from serving.customers.profile_rows import read_preferences, read_traits
 from serving.outlooks import read_outlook
 from serving.profiles import read_consent
-from serving.send_times import WINDOW, SendTimeQuery
+from serving.send_times import WINDOW, SendTimeQuery, default_window
 
 _ALWAYS = ("email",)
 """Channels that a heat map is told of, beside those the customer used."""
+_BEST = 3
+"""Moments that are told of each channel."""
+_QUIET = QuietHours.parse("21:00", "08:00")
+_WEEK = np.arange(SLOTS_PER_WEEK)[None]
 NO_CONSENT = "the customer has not agreed to personalisation"
 NO_MODEL = "no send-time model is published: almanac train promotion, almanac promote promotion"
 
@@ -110,21 +115,32 @@ class CustomerView:
         used = [channel for channel in CHANNELS if channel in person.last_seen]
         own = row.stated.customer_id
         predictor = self.answers.over_people([person], [own], find_cutoff([person], now))
+        start, end = default_window(now)
         maps = []
         for channel in dict.fromkeys((*_ALWAYS, *used)):
             query = SendTimeQuery(
                 customers=[own],
-                start=now,
-                end=now + WINDOW,
+                start=start,
+                end=end,
                 channels=(channel,),
-                quiet_hours=None,
-                top_k=1,
+                quiet_hours=_QUIET,
+                top_k=_BEST,
                 has_all_slots=True,
                 has_reasons=True,
             )
             (answer,) = predictor.answer(query)
-            week = {"channel": channel, "measure": answer.measure}
-            maps.append({**week, "probabilities": answer.probabilities})
+            low, high = predictor.scorer.bound(predictor.profiles.find_rows([own]), channel, _WEEK)
+            maps.append(
+                {
+                    "channel": channel,
+                    "measure": answer.measure,
+                    "probabilities": answer.probabilities,
+                    "low": low[0].tolist(),
+                    "high": high[0].tolist(),
+                    "best": answer.slots,
+                    "exclusions": answer.exclusions,
+                }
+            )
         return {
             "model_version": self.model_version,
             "evidence": answer.evidence,

@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parent / "locales"
 LANGUAGES = ("en", "ar", "fa", "hy", "ne")
 """Dates and numbers are written as in these; texts in those that have catalogues."""
 SHELL = "shell"
+SHARED = ("words", "heatmap", SHELL)
+"""Catalogues of texts that several pages show."""
 COOKIE = "almanac_language"
 
 
@@ -61,7 +63,7 @@ class Texts:
     language : str
         One of `LANGUAGES`.
     catalogues : tuple of GNUTranslations
-        The page's own first, then the layout's.
+        The page's own first, the layout's last.
     """
 
     language: str
@@ -118,8 +120,8 @@ def _list_plurals(catalogue: gettext.GNUTranslations, one: str) -> Iterator[str]
 
 @cache
 def load_texts(page: str, language: str) -> Texts:
-    """Return the texts of a page, which fall back on those of the layout, then on English."""
-    found = (_load_catalogue(name, language) for name in dict.fromkeys((page, SHELL)))
+    """Return the texts of a page, which fall back on those of all pages, then on English."""
+    found = (_load_catalogue(name, language) for name in dict.fromkeys((page, *SHARED)))
     return Texts(language, tuple(one for one in found if one is not None))
 
 

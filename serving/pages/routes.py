@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from serving.access.callers import Access
 from serving.bodies import read_qualities
-from serving.pages import assets, demand, models, overview, timing
+from serving.pages import assets, channels, customer, demand, models, overview, timing
 from serving.pages.layout import ADDRESSES
 from serving.pages.session import SessionEndpoints
 
@@ -33,6 +33,8 @@ PAGES: Mapping[str, Show] = {
     "/": overview.show,
     "/demand": demand.show,
     "/timing": timing.show,
+    "/customer": customer.show,
+    "/channels": channels.show,
     "/models": models.show,
 }
 

@@ -45,7 +45,7 @@ class Friction:
         (shares that ordered, on these days and on days without any run), `q_value, lost_orders,
         revenue, revenue_low, revenue_high, with` (what else stood out on those days).
     standing : DataFrame
-        The same for groups: `step, name, group, attempts, conversion, conversion_elsewhere,
+        The same for groups: `step, name, group, keys, attempts, conversion, conversion_elsewhere,
         q_value, lost_orders, revenue, revenue_low, revenue_high`.
     n_tests : int
     order_value : OrderValue
@@ -141,6 +141,7 @@ def _describe_group(
         "step": group.step,
         "name": name_step(funnel, group.step),
         "group": write_group(group.keys),
+        "keys": group.keys,
         "attempts": int(inside.sum()),
         "conversion": float(went_on[inside].mean()),
         "conversion_elsewhere": float(went_on[~inside].mean()),

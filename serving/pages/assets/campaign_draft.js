@@ -1,7 +1,7 @@
 // A draft as it is seen before anything is sent: figures, arms, schedule, reasons; then its file.
 import { download, postJson, showProblem } from "./api.js";
 import { date, dateTime, number } from "./format.js";
-import { HeatMap, nameSlot } from "./heatmap.js";
+import { HeatMap, nameSlot } from "./week_grid.js";
 import { t } from "./strings.js";
 import { fillTable } from "./table.js";
 
