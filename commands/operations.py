@@ -15,10 +15,20 @@ ALERTED = 3
 
 
 def serve(project: ProjectFile = DEFAULT_PROJECT) -> None:
-    """Serve the published champions over HTTP."""
+    """Serve the published champions and the pages over HTTP, until Ctrl+C."""
+    from serving.greeting import greet
     from serving.launch import serve as serve_project
+    from serving.settings import read_settings
 
-    raise typer.Exit(serve_project(open_project(project), say_address))
+    loaded = open_project(project)
+    settings = read_settings(loaded)
+    option = "" if project == DEFAULT_PROJECT else f" --project {project}"
+
+    def say_start(_: str) -> None:
+        for line in greet(settings, option):
+            open_terminal().say(line)
+
+    raise typer.Exit(serve_project(loaded, say_start))
 
 
 def demo(
