@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from serving.launch import address, read_answer
+from serving.pages.layout import NAVIGATION
+from serving.pages.routes import PAGES
 from serving.settings import ServingSettings
 
 
@@ -24,10 +26,17 @@ def greet(settings: ServingSettings, project_option: str = "") -> list[str]:
         models = json.loads(found)["models"]
     except (ValueError, KeyError, TypeError):
         return lines  # it is asked for a courtesy; what is wrong is in the service's own log
+    lines.append(f"pages to look at:\n{list_pages(settings)}")
     lines += [_describe(model, project_option) for model in models]
     if not any(model["state"] == "loaded" for model in models):
         lines.append("no model answers yet; live customers are taken in all the same")
     return lines
+
+
+def list_pages(settings: ServingSettings) -> str:
+    """Return what every page is, with its address, a line each."""
+    at = address(settings)
+    return "\n".join(f"  {NAVIGATION[path][0]:<20}{at}{path}" for path in PAGES)
 
 
 def _describe(model: dict[str, Any], option: str) -> str:

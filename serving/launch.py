@@ -101,15 +101,7 @@ def start(project: Project) -> subprocess.Popen[bytes]:
     """
     settings = read_settings(project)
     check_exposure(project, settings)
-    try:
-        check_port(settings)
-    except NotStarted:
-        if is_alive(settings):
-            raise NotStarted(
-                f"a service of Almanac answers at {address(settings)} already; stop it, or set "
-                "another port in [serving]"
-            ) from None
-        raise
+    check_free(settings)
     mark = place_mark(project, settings)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.unlink(missing_ok=True)  # of one that was killed
@@ -211,6 +203,19 @@ def check_exposure(project: Project, settings: ServingSettings) -> None:
             "could read and erase everything: make a key with `almanac keys create`, configure "
             "[access.oidc], or set host to 127.0.0.1"
         )
+
+
+def check_free(settings: ServingSettings) -> None:
+    """Raise NotStarted if the port is taken, saying whether it is by a service of Almanac."""
+    try:
+        check_port(settings)
+    except NotStarted:
+        if is_alive(settings):
+            raise NotStarted(
+                f"a service of Almanac answers at {address(settings)} already; stop it, or set "
+                "another port in [serving]"
+            ) from None
+        raise
 
 
 def check_port(settings: ServingSettings) -> None:

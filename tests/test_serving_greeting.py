@@ -58,8 +58,9 @@ def test_it_says_which_models_answer(settings):
             ]
         }
     }
-    first, demand, promotion = greet(settings, " -p x.toml")
+    first, pages, demand, promotion = greet(settings, " -p x.toml")
     assert first == f"serving at http://127.0.0.1:{settings.port}; stop with Ctrl+C"
+    assert f"  Overview            http://127.0.0.1:{settings.port}/\n" in pages
     assert demand == "demand: version 7 answers"
     assert "version 2 cannot answer: v2/a.parquet: damaged" in promotion
     assert "almanac promote promotion -p x.toml puts it back" in promotion
@@ -68,7 +69,7 @@ def test_it_says_which_models_answer(settings):
 def test_nothing_is_published(settings):
     models = [model("demand", "not-published"), model("promotion", "not-published")]
     Answers.bodies = {"/readyz": {"models": models}}
-    _, demand, _, last = greet(settings)
+    _, _, demand, _, last = greet(settings)
     assert demand.endswith("Next: almanac train demand, then almanac promote demand")
     assert last.startswith("no model answers yet")
 
