@@ -36,7 +36,13 @@ def init(
 
 def check(project: ProjectFile = DEFAULT_PROJECT) -> None:
     """Read every table, refuse what is wrong in it, and say what is there."""
-    build_tables(open_project(project), open_terminal())
+    terminal, loaded = open_terminal(), open_project(project)
+    build_tables(loaded, terminal)
+    option = "" if project == DEFAULT_PROJECT else f" --project {project}"
+    if "sales" in loaded.tables:
+        terminal.say(f"next, how much: almanac forecast --out forecast.csv{option}")
+    if "events" in loaded.tables:
+        terminal.say(f"next, when: almanac train promotion{option}")
 
 
 def features(

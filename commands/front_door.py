@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from commands import campaigns, customers, data_science, merchandising, operations, releases
 from commands.decisions import decisions_app
+from commands.demo import demo
 from commands.doctor import doctor
 from commands.failures import describe_failure, write_log
 from commands.interruptions import INTERRUPTED, Interrupted
@@ -27,7 +28,7 @@ DEBUG = "--debug"
 DEBUG_VARIABLE = "ALMANAC_DEBUG"
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     DATA_SCIENCE: {
-        "demo": operations.demo,
+        "demo": demo,
         "init": data_science.init,
         "check": data_science.check,
         "features": data_science.features,

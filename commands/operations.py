@@ -1,4 +1,4 @@
-"""Run it, watch it, clean it: serve, demo, monitor, purge."""
+"""Run it, watch it, clean it: serve, monitor, purge."""
 
 from __future__ import annotations
 
@@ -15,37 +15,20 @@ ALERTED = 3
 
 
 def serve(project: ProjectFile = DEFAULT_PROJECT) -> None:
-    """Serve the published champions over HTTP."""
+    """Serve the published champions and the pages over HTTP, until Ctrl+C."""
+    from serving.greeting import greet
     from serving.launch import serve as serve_project
+    from serving.settings import read_settings
 
-    raise typer.Exit(serve_project(open_project(project), say_address))
+    loaded = open_project(project)
+    settings = read_settings(loaded)
+    option = "" if project == DEFAULT_PROJECT else f" --project {project}"
 
+    def say_start(_: str) -> None:
+        for line in greet(settings, option):
+            open_terminal().say(line)
 
-def demo(
-    project: Annotated[
-        Path,
-        typer.Option("--project", "-p", help="Its project file; all it makes lies beside it."),
-    ] = Path("demo/almanac.toml"),
-    serve: Annotated[bool, typer.Option(help="Serve it when it is ready.")] = True,
-) -> None:
-    """Go the whole way on the sample: data, models, gates, report, service."""
-    from serving.examples import show_requests
-    from serving.launch import serve as serve_project
-    from training.sample import prepare_sample
-    from training.tracking import PAGE_ADDRESS, local_uri, open_page
-
-    terminal = open_terminal()
-    loaded = prepare_sample(project, terminal)
-    terminal.say(
-        f"\n{show_requests(loaded)}\n"
-        f"The report:   {project.parent / 'report' / 'report.html'}\n"
-        f"MLflow:       {PAGE_ADDRESS}   (its runs: {local_uri(loaded)})"
-    )
-    if not serve:
-        terminal.say(f"to serve it: almanac serve --project {project}")
-        return
-    with open_page(loaded):
-        serve_project(loaded, say_address)
+    raise typer.Exit(serve_project(loaded, say_start))
 
 
 def monitor(
@@ -93,8 +76,3 @@ def purge(project: ProjectFile = DEFAULT_PROJECT) -> None:
         if report.is_complete and purged.is_folded:
             finish_purge(store, list(erased), now, models)
     store.close()
-
-
-def say_address(address: str) -> None:
-    """Tell where the service answers."""
-    open_terminal().say(f"serving at {address}; stop with Ctrl+C")

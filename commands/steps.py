@@ -22,6 +22,15 @@ def open_terminal() -> Terminal:
     return Terminal(Console())
 
 
+def open_timed_terminal() -> Terminal:
+    """Return the same for work of minutes: each line begins with the seconds gone by."""
+    from rich.console import Console
+
+    from features.progress import TimedTerminal
+
+    return TimedTerminal(Console())
+
+
 def open_project(path: Path) -> Project:
     """Read and check the project file."""
     from features.project import load_project

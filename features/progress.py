@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Protocol, TypeVar
 
 from rich.console import Console
@@ -73,6 +73,25 @@ class Terminal:
     def say(self, message: str) -> None:
         """Write one line."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+class TimedTerminal(Terminal):
+    """A terminal that writes before each line how many seconds have gone by.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+    clock : callable
+        Returns seconds that never go back.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console)
+        self.clock, self.started = clock, clock()
+
+    def say(self, message: str) -> None:
+        """Write one line after the seconds since the beginning."""
+        super().say(f"{self.clock() - self.started:4.0f} s  {message}")
 
 
 def _bar(console: Console) -> Bar:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -78,6 +79,10 @@ class TableSettings(Settings):
     naive_time_zone: str | None = None
     encoding: str = "utf-8"
     delimiter: str | None = None
+    decimal: Literal[".", ","] = "."
+    """How text writes 1.5; with a comma, points and blanks may stand between thousands."""
+    date_format: str = ""
+    """How text writes a date, as %d.%m.%Y; a clock may follow. By default ISO 8601."""
     on_duplicate: Literal["error", "sum"] = "error"
     regressors: dict[str, str] = Field(default_factory=dict)
     """Of sales: further columns that demand may depend on, ours = theirs."""
@@ -88,6 +93,18 @@ class TableSettings(Settings):
     @classmethod
     def _is_iana(cls, name: str | None) -> str | None:
         return None if name is None else _check_zone(name)
+
+    @field_validator("date_format")
+    @classmethod
+    def _is_date_format(cls, form: str) -> str:
+        day = datetime(2023, 11, 28)  # noqa: DTZ001 - only written and read back
+        try:
+            is_whole = not form or datetime.strptime(day.strftime(form), form) == day  # noqa: DTZ007
+        except ValueError:
+            is_whole = False
+        if not is_whole:
+            raise ValueError("expected day, month and year, such as %d.%m.%Y or %m/%d/%Y")
+        return form
 
     @model_validator(mode="after")
     def _has_one_source(self) -> TableSettings:

@@ -43,7 +43,7 @@ class LargeFile:
             with self.path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise ArtifactError(f"{self.path}: {error.strerror}; publish again") from None
+            raise ArtifactError(f"{self.path}: {error.strerror}; promote again") from None
         if digest != self.digest:
             raise _damaged(self.path)
 
@@ -252,4 +252,4 @@ def load_published(
 
 
 def _damaged(path: Path) -> ArtifactError:
-    return ArtifactError(f"{path}: damaged, its checksum is not the manifest's; publish again")
+    return ArtifactError(f"{path}: damaged, its checksum is not the manifest's; promote again")

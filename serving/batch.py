@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features.door.csv_files import read_header
 from features.errors import ArtifactError, SourceError
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.send_time import load_send_time
@@ -142,7 +143,7 @@ def load_predictor(files: Mapping[str, bytes]) -> SendTimePredictor:
     try:
         profiles = Profiles(files[PROFILES_FILE], files[ABOUT_FILE])
     except KeyError as error:
-        raise ArtifactError(f"{error.args[0]}: not there; publish again") from None
+        raise ArtifactError(f"{error.args[0]}: not there; promote again") from None
     outlooks = Outlooks(files[OUTLOOK_FILE], profiles.rows) if OUTLOOK_FILE in files else None
     memory = MessageMemory.from_files(files, profiles.histories)
     return SendTimePredictor(load_send_time(files), profiles, memory, outlooks)
@@ -157,13 +158,15 @@ def read_audience(path: Path) -> list[str]:
         If the file cannot be read, is empty, has no column `customer_id`, or repeats a customer.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        _, mark = read_header(path, "utf-8", None)
+        table = pd.read_csv(path, sep=mark, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: cannot be read as CSV: {error}") from None
     names = [name for name in ("customer_id", "customer") if name in table]
     if not names:
         raise SourceError(
-            f"{path}: expected a column customer_id, got {', '.join(map(str, table.columns))}"
+            f"{path}: expected a column customer_id, got {', '.join(map(str, table.columns))}; "
+            "rename the one that holds the customers to customer_id"
         )
     customers = [str(value) for value in table[names[0]]]
     counts = Counter(customers)

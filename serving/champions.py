@@ -230,7 +230,7 @@ def _load(
         model, is_proven = read(artifact)
     except NotTrained:
         way = "promote" if name == POINTER else "challenge"
-        reason = f"nothing is published; run `almanac {way} {kind}`"
+        reason = f"nothing is published; run `almanac train {kind}`, then `almanac {way} {kind}`"
         return None, ModelState(kind, "not-published", is_required, reason=reason)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, what serves goes on
         reason = str(error) if isinstance(error, AlmanacError) else f"cannot be read: {error!r}"
@@ -289,4 +289,4 @@ def _file(artifact: Artifact, name: str) -> bytes:
     try:
         return artifact.files[name]
     except KeyError:
-        raise ArtifactError(f"{artifact.directory / name}: not there; publish again") from None
+        raise ArtifactError(f"{artifact.directory / name}: not there; promote again") from None

@@ -101,7 +101,7 @@ def start(project: Project) -> subprocess.Popen[bytes]:
     """
     settings = read_settings(project)
     check_exposure(project, settings)
-    check_port(settings)
+    check_free(settings)
     mark = place_mark(project, settings)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.unlink(missing_ok=True)  # of one that was killed
@@ -205,6 +205,19 @@ def check_exposure(project: Project, settings: ServingSettings) -> None:
         )
 
 
+def check_free(settings: ServingSettings) -> None:
+    """Raise NotStarted if the port is taken, saying whether it is by a service of Almanac."""
+    try:
+        check_port(settings)
+    except NotStarted:
+        if is_alive(settings):
+            raise NotStarted(
+                f"a service of Almanac answers at {address(settings)} already; stop it, or set "
+                "another port in [serving]"
+            ) from None
+        raise
+
+
 def check_port(settings: ServingSettings) -> None:
     """Raise NotStarted if something else listens on the port."""
     family = socket.AF_INET if settings.host.version == 4 else socket.AF_INET6
@@ -221,14 +234,19 @@ def check_port(settings: ServingSettings) -> None:
 
 def is_alive(settings: ServingSettings) -> bool:
     """Say whether a service of Almanac answers where these settings say."""
+    return b'"alive"' in read_answer(settings, "/livez")
+
+
+def read_answer(settings: ServingSettings, path: str) -> bytes:
+    """Return the body of a service's answer, whatever its status; empty where none answers."""
     host = "127.0.0.1" if settings.host.is_unspecified else str(settings.host)
     connection = _connect(host, settings)
     with closing(connection):
         try:
-            connection.request("GET", "/livez")
-            return connection.getresponse().status == 200
+            connection.request("GET", path)
+            return connection.getresponse().read()
         except (OSError, http.client.HTTPException):
-            return False
+            return b""
 
 
 def _connect(host: str, settings: ServingSettings) -> http.client.HTTPConnection:

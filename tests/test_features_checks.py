@@ -155,7 +155,10 @@ def test_negative_units_are_returns(tmp_path):
 
 
 def repaired(toml: str, error: TableError) -> str:
-    """Do what the error says: a named source and its query instead of the path."""
+    """Do what the error says: a key more, or a named source and its query instead of the path."""
+    key = re.search(r'(decimal|date_format) = "[^"]+"', error.fix)
+    if key is not None:
+        return toml.replace('path = "a.csv"', f'path = "a.csv"\n{key[0]}')
     query = re.search(r"sql = '''.*'''", error.fix)
     assert query is not None, error.fix
     return '[sources]\nmine = "a.csv"\n' + toml.replace('path = "a.csv"', query[0])

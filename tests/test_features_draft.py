@@ -137,9 +137,9 @@ def test_required_column_that_is_not_there(tmp_path):
 
 
 def test_required_value_that_is_refused_is_a_to_do(tmp_path):
-    text = draft(tmp_path, "date,store,product,units\n01/02/2024,s,p,1\n")
+    text = draft(tmp_path, "date,store,product,units\n01/02/2024,s,p,1\nsoon,s,p,1\n")
     assert "# TO DO: sales: " in text
-    assert "strptime(date, '%d/%m/%Y')" in text
+    assert 'date_format = "%d/%m/%Y"' in text
     load(tmp_path, text)
 
 
@@ -236,7 +236,7 @@ def test_stock_settings_stand_in_the_draft_as_comments_that_load(tmp_path):
 
 
 def test_what_must_be_filled_in_is_counted(tmp_path):
-    (tmp_path / "sales.csv").write_text("date,store,product,Stück\n2024-01-01,a,b,1\n")
+    (tmp_path / "sales.csv").write_text("date,store,product,how many\n2024-01-01,a,b,1\n")
     said = write_draft(tmp_path / "almanac.toml", sales=tmp_path / "sales.csv", orders=None)
     assert "fill in what is marked TO DO (1)" in said
     assert "regressors" not in (tmp_path / "almanac.toml").read_text()

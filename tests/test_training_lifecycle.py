@@ -177,3 +177,20 @@ def test_a_damaged_bundle_is_not_published(project, tmp_path):
     with pytest.raises(ArtifactError, match=r"model\.json: damaged"):
         publish_bundle(project.workspace.published, "demand", bundle, version="9", run_id="r")
     assert read_pointer(project.workspace.published, "demand") == before
+
+
+def test_promoting_again_mends_a_published_model_that_was_damaged(project):
+    train(project, make_recipe(0.3), FINGERPRINTS, Silent())
+    promote(project, make_recipe(0.3), Silent())
+    published = project.workspace.published
+    pointer = read_pointer(published, "demand")
+    model = published / "demand" / pointer.directory / "model.json"
+    whole = model.read_bytes()
+    model.write_text("{}")
+    with pytest.raises(ArtifactError, match="promote again"):
+        load_published(published, "demand")
+
+    promote(project, make_recipe(0.3), Silent())
+    assert model.read_bytes() == whole
+    assert load_published(published, "demand")[0] == pointer
+    assert [path.name for path in (published / "demand").glob(".*")] == []

@@ -101,6 +101,9 @@ def _copy(published: Path, kind: str, bundle: Path, version: str) -> Artifact:
     check_golden(kind, source.files, source.large)
     directory = f"v{version}-{source.digest[:8]}"
     target = published / kind / directory
+    aside = target.with_name(f".{directory}.{os.getpid()}.damaged")
+    if target.exists() and not _is_whole(target, kind):
+        target.rename(aside)  # a service that has it open keeps its files until it lets go
     if not target.exists():
         partial = target.with_name(f".{directory}.{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -111,6 +114,8 @@ def _copy(published: Path, kind: str, bundle: Path, version: str) -> Artifact:
             if not target.exists():
                 raise
             shutil.rmtree(partial)  # somebody else published the same meanwhile
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     copy = load_artifact(target, kind, on_disk=_ON_DISK)
     for name, large in copy.large.items():
         if name == FORECASTS_FILE:
@@ -118,6 +123,16 @@ def _copy(published: Path, kind: str, bundle: Path, version: str) -> Artifact:
         else:
             large.check()
     return copy
+
+
+def _is_whole(target: Path, kind: str) -> bool:
+    """Say whether every byte of a published folder is still what was published."""
+    try:
+        for large in load_artifact(target, kind, on_disk=(FORECASTS_FILE,)).large.values():
+            large.check()
+    except ArtifactError:
+        return False
+    return True
 
 
 def _find(published: Path, kind: str, name: str = POINTER) -> Pointer | None:

@@ -84,7 +84,8 @@ def check_models(project: Project) -> Iterator[Finding]:
             yield problem(
                 check,
                 f"version {state.refused_version or '?'} cannot serve: {state.reason}",
-                f"almanac rollback {state.kind} goes back to the version before; or {again}",
+                f"almanac promote {state.kind} puts it back from MLflow; else almanac rollback "
+                f"{state.kind} goes back to the version before; else {again}",
             )
         elif state.state == "loaded" and state.proof == "proven":
             words = f"version {state.model_version} is whole and answers as when it was trained"

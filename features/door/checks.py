@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 
 from features.door.casts import Family, has_offset_sql
 from features.door.hints import expected_of, fix_bound, fix_naive, fix_type
+from features.door.local_forms import local_expected
 from features.door.staging import POSITION, Staged
 from features.engine import Engine
 from features.errors import (
@@ -145,9 +146,8 @@ def _flaws_of(staged: Staged, column: Column) -> list[Flaw]:
         return []
     raw, value = f'"{column.name}"', staged.cast_sql(column)
     zone = staged.settings.naive_time_zone
-    flaws = [
-        Flaw(column, f"{raw} IS NOT NULL AND ({value}) IS NULL", WrongType, expected_of(column))
-    ]
+    expected = local_expected(column, staged.settings) or expected_of(column)
+    flaws = [Flaw(column, f"{raw} IS NOT NULL AND ({value}) IS NULL", WrongType, expected)]
     if not column.is_nullable and staged.default_of(column) is None:
         flaws.append(Flaw(column, f"{raw} IS NULL", WrongType, "a value in every row"))
     if column.kind in (Kind.NUMBER, Kind.SIGNAL):
@@ -156,7 +156,7 @@ def _flaws_of(staged: Staged, column: Column) -> list[Flaw]:
         choices = ", ".join(f"'{choice}'" for choice in column.choices)
         flaws.append(Flaw(column, f"{value} NOT IN ({choices})", OutOfRange, expected_of(column)))
     if column.kind is Kind.TIMESTAMP and zone is None and family is not Family.INSTANT:
-        naive = f"({value}) IS NOT NULL AND NOT {has_offset_sql(raw, family)}"
+        naive = f"({value}) IS NOT NULL AND NOT {has_offset_sql(staged.plain_sql(column), family)}"
         flaws.append(
             Flaw(
                 column,
@@ -207,7 +207,7 @@ def _check_mixed_times(engine: Engine, staged: Staged) -> None:
         if column.kind is not Kind.TIMESTAMP or family is not Family.TEXT:
             continue
         raw = f'"{column.name}"'
-        has_offset = has_offset_sql(raw, family)
+        has_offset = has_offset_sql(staged.plain_sql(column), family)
         aware, naive = engine.execute(
             f"SELECT min({POSITION}) FILTER ({has_offset}), "
             f"min({POSITION}) FILTER ({raw} IS NOT NULL AND NOT {has_offset}) FROM {staged.sql}"

@@ -12,6 +12,7 @@ from features.errors import ProjectError
 from features.schema import EVENTS, SALES, Sales
 
 PLANNED = (Sales.IS_PROMOTED, Sales.DISPLAY, Sales.MAILER)
+DEFAULT_FILE = Path("almanac.toml")
 PRICES = (Sales.PRICE, Sales.BASE_PRICE)
 
 
@@ -41,11 +42,19 @@ def draft_project(
     SourceError
         If a file is not there or cannot be read.
     """
+    return _draft(_look_at_files(sales, orders), name, folder)
+
+
+def _look_at_files(sales: Path | None, orders: Path | None) -> list[Look]:
     looks = []
     with tempfile.TemporaryDirectory(prefix="almanac-init-") as scratch:
         for table, path in ((SALES, sales), (EVENTS, orders)):
             if path is not None:
                 looks.append(look_at(table, path, Path(scratch) / table.name))
+    return looks
+
+
+def _draft(looks: list[Look], name: str, folder: Path | None) -> str:
     lines = _project_lines(name)
     for look in looks:
         lines += _table_lines(look, folder)
@@ -82,12 +91,26 @@ def write_draft(
         raise ProjectError(f"{project} is there already; use --force to replace it")
     folder = project.resolve().parent
     name = folder.name.replace(":", "-") or "almanac"
-    text = draft_project(sales=sales, orders=orders, name=name, folder=folder)
+    looks = _look_at_files(sales, orders)
+    text = _draft(looks, name, folder)
     folder.mkdir(parents=True, exist_ok=True)
     project.write_text(text, encoding="utf-8")
     open_lines = sum(line.startswith("# TO DO") for line in text.splitlines())
     todo = f", fill in what is marked TO DO ({open_lines})" if open_lines else ""
-    return f"wrote {project}. Read it{todo}, then run: almanac check --project {project}"
+    option = "" if project == DEFAULT_FILE else f" --project {project}"
+    found = [_describe_look(look) for look in looks]
+    return "\n".join([*found, f"wrote {project}. Read it{todo}, then run: almanac check{option}"])
+
+
+def _describe_look(look: Look) -> str:
+    """Say what was recognised in a file, in words."""
+    mapped = look.settings["columns"]
+    pairs = ", ".join(f"{theirs} is {ours}" for ours, theirs in mapped.items() if ours != theirs)
+    same = ", ".join(ours for ours, theirs in mapped.items() if ours == theirs)
+    forms = {"decimal": "a decimal comma", "date_format": "dates as {}", "encoding": "text in {}"}
+    said = [words.format(look.settings[k]) for k, words in forms.items() if k in look.settings]
+    what = "; ".join(part for part in (pairs, same, *said) if part) or "no column was recognised"
+    return f"{Path(look.settings['path']).name} as {look.table.name}: {what}"
 
 
 def _project_lines(name: str) -> list[str]:
@@ -111,7 +134,7 @@ def _table_lines(look: Look, folder: Path | None) -> list[str]:
     lines += [f"# {line}" for note in look.notes for line in note.splitlines()]
     lines += [
         f"{key} = {_text(settings[key])}"
-        for key in ("encoding", "on_duplicate", "returns")
+        for key in ("encoding", "decimal", "date_format", "on_duplicate", "returns")
         if key in settings
     ]
     if "naive_time_zone" in settings:

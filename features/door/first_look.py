@@ -13,10 +13,19 @@ from typing import Any
 
 from features.door.checks import check_cells, check_keys
 from features.door.guesses import guess_encoding, guess_frequency, match_columns
+from features.door.local_forms import NUMBERS, TIMES
+from features.door.local_guesses import guess_date_format, has_decimal_comma
 from features.door.sources import Scan, find_files, is_csv, open_scans
-from features.door.staging import Staged, stage_rows
+from features.door.staging import Staged, quote_name, stage_rows
 from features.engine import Engine, open_engine
-from features.errors import AmbiguousTime, DuplicateKey, EmptyTable, OutOfRange, TableError
+from features.errors import (
+    AmbiguousTime,
+    DuplicateKey,
+    EmptyTable,
+    OutOfRange,
+    TableError,
+    WrongType,
+)
 from features.project import Project, ProjectSettings, TableSettings
 from features.schema import EVENTS, SALES, Events, Sales, Table
 
@@ -106,7 +115,7 @@ def _try_at_door(engine: Engine, look: Look, scans: list[Scan], scratch: Path) -
         except EmptyTable:
             raise
         except TableError as error:
-            if not _settle(look, error):
+            if not _settle_form(engine, look, error, scans) and not _settle(look, error):
                 look.notes.append(f"TO DO: {error}")
                 return staged
     return staged
@@ -125,6 +134,37 @@ def _look_for_duplicates(engine: Engine, look: Look, staged: Staged) -> None:
             raise
         look.settings["on_duplicate"] = "sum"
         look.notes.append(f"{error.column}: {error.got} (row {error.row}), so rows are added up.")
+
+
+def _settle_form(engine: Engine, look: Look, error: TableError, scans: list[Scan]) -> bool:
+    """Find how the refused column writes its dates or numbers, if all of it is written so."""
+    mapped = look.settings["columns"]
+    ours = next((name for name, theirs in mapped.items() if theirs == error.column), None)
+    if ours is None or not isinstance(error, WrongType):
+        return False
+    kind = look.table.column(ours).kind
+    texts = _read_distinct(engine, scans, error.column)
+    if kind in NUMBERS and "decimal" not in look.settings and has_decimal_comma(texts):
+        look.settings["decimal"] = ","
+        return True
+    form = guess_date_format(texts) if kind in TIMES else None
+    if form is None or "date_format" in look.settings:
+        return False
+    look.settings["date_format"] = form.pattern
+    if not form.is_certain:
+        other = form.pattern.translate(str.maketrans("dm", "md"))
+        look.notes.append(
+            f"{error.column}: no date tells the day from the month; read as {form.pattern}. If the "
+            f'month comes first, put date_format = "{other}".'
+        )
+    return True
+
+
+def _read_distinct(engine: Engine, scans: list[Scan], name: str) -> list[str]:
+    column = quote_name(name)
+    parts = [f"SELECT trim(CAST({column} AS VARCHAR)) AS text FROM {scan.sql}" for scan in scans]
+    query = f"SELECT DISTINCT text FROM ({' UNION ALL '.join(parts)}) WHERE text <> ''"
+    return [row[0] for row in engine.execute(query).fetchall()]
 
 
 def _settle(look: Look, error: TableError) -> bool:

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from features.door.csv_files import BLOCK_BYTES, open_bytes
+from features.door.local_guesses import ELSEWHERE
 from features.schema import Column, Table
 
 HORIZON_DAYS = {"day": 28, "week": 56, "month": 365, "quarter": 730}
@@ -55,7 +56,7 @@ def match_columns(table: Table, names: Sequence[str]) -> dict[str, str]:
     free = {_plain(name): name for name in reversed(names)}
     found: dict[str, str] = {}
     for column in sorted(table.columns, key=lambda column: not column.is_required):
-        for synonym in looked_for(column):
+        for synonym in (*looked_for(column), *ELSEWHERE.get(column.name, ())):
             name = free.pop(_plain(synonym), None)
             if name is not None:
                 found[column.name] = name

@@ -64,11 +64,11 @@ def fix_type(table: Table, column: Column, theirs: str, got: str | None) -> str:
     if got.strip().lower() in _MISSING_WORDS:
         return "Leave the cell empty. " + _by_query(f"nullif({name}, '{got}')", theirs)
     if column.kind in (Kind.NUMBER, Kind.SIGNAL):
-        return _fix_number(theirs, got)
+        return _fix_number(table, theirs, got)
     if column.kind is Kind.DATE:
-        return _fix_date(theirs, got)
+        return _fix_date(table, theirs, got)
     if column.kind is Kind.TIMESTAMP:
-        return _fix_timestamp(theirs, got)
+        return _fix_timestamp(table, theirs, got)
     return "Correct it, or map another column."
 
 
@@ -80,20 +80,18 @@ def fix_naive(table: Table) -> str:
     )
 
 
-def _fix_number(theirs: str, got: str) -> str:
+def _fix_number(table: Table, theirs: str, got: str) -> str:
     name = _quoted(theirs)
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", got):
         return "If those are thousands separators: " + _by_query(
             f"replace({name}, ',', '')", theirs
         )
     if re.fullmatch(r"[+-]?[\d. ]+,\d+", got):
-        return "That is a decimal comma. " + _by_query(
-            f"replace(replace({name}, '.', ''), ',', '.')", theirs
-        )
+        return f'That is a decimal comma: put decimal = "," in [tables.{table.name}].'
     return "Correct it, leave the cell empty, or map another column."
 
 
-def _fix_date(theirs: str, got: str) -> str:
+def _fix_date(table: Table, theirs: str, got: str) -> str:
     name = _quoted(theirs)
     if re.match(r"\d{4}-\d{2}-\d{2}[T ]", got):
         return (
@@ -102,12 +100,10 @@ def _fix_date(theirs: str, got: str) -> str:
         )
     if not re.search(r"\d[/.\- ]\d", got):
         return "Map a column that holds dates, or make one of this in a query."
-    return "Say how yours is written. " + _by_query(
-        f"CAST(strptime({name}, '{_date_pattern(got)}') AS DATE)", theirs
-    )
+    return _say_format(table, got)
 
 
-def _fix_timestamp(theirs: str, got: str) -> str:
+def _fix_timestamp(table: Table, theirs: str, got: str) -> str:
     name = _quoted(theirs)
     if re.fullmatch(r"\d{9,10}(\.\d+)?", got):
         return "Those are seconds since 1970. " + _by_query(
@@ -119,9 +115,12 @@ def _fix_timestamp(theirs: str, got: str) -> str:
         )
     if not re.search(r"\d[/.\- ]\d", got):
         return "Map a column that holds times, or make one of this in a query."
-    clock = {1: " %H:%M", 2: " %H:%M:%S"}.get(got.count(":"), "")
-    return "Say how yours is written. " + _by_query(
-        f"strptime({name}, '{_date_pattern(got)}{clock}')", theirs
+    return _say_format(table, got)
+
+
+def _say_format(table: Table, got: str) -> str:
+    return (
+        f'Say how yours is written, in [tables.{table.name}]: date_format = "{_date_pattern(got)}".'
     )
 
 

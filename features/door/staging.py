@@ -11,6 +11,7 @@ import duckdb
 
 from features.door.casts import Family, cast_sql, engine_type_of, family_of, raw_sql
 from features.door.csv_files import quote_text
+from features.door.local_forms import local_sql
 from features.door.sales_columns import extend_table
 from features.door.sources import Scan
 from features.engine import Engine
@@ -57,10 +58,15 @@ class Staged:
 
     def cast_sql(self, column: Column) -> str:
         """Return the value of `column` without its default; NULL where it cannot be read."""
-        raw, family = f'"{column.name}"', self.families.get(column.name)
+        family = self.families.get(column.name)
         if family is None:
             return f"CAST(NULL AS {engine_type_of(column.kind)})"
-        return cast_sql(column, raw, family, self.settings.naive_time_zone)
+        return cast_sql(column, self.plain_sql(column), family, self.settings.naive_time_zone)
+
+    def plain_sql(self, column: Column) -> str:
+        """Return the staged value of `column` in the form that casts read, still as it came."""
+        family = self.families[column.name]
+        return local_sql(column, f'"{column.name}"', family, self.settings)
 
     def default_of(self, column: Column) -> str | float | bool | None:
         """Return what an absent column or an empty value becomes: the user's word, else ours."""
@@ -109,7 +115,15 @@ def stage_rows(
             for name in names
         ]
         position = f"{i * ROWS_PER_FILE} + row_number() OVER () AS {POSITION}"
-        parts.append(f"SELECT {', '.join([*columns, position])} FROM {scan.sql}")
+        if scan.csv is None:
+            parts.append(f"SELECT {', '.join([*columns, position])} FROM {scan.sql}")
+            continue
+        # Spreadsheets export rows of nothing but delimiters: they hold nothing, so nothing is lost.
+        filled = " OR ".join(f"trim({quote_name(name)}) <> ''" for name in scan.columns)
+        parts.append(
+            f"SELECT * EXCLUDE (is_filled) FROM (SELECT {', '.join([*columns, position])}, "
+            f"coalesce({filled}, false) AS is_filled FROM {scan.sql}) WHERE is_filled"
+        )
     try:
         engine.execute(f"COPY ({' UNION ALL '.join(parts)}) TO {quote_text(str(target))}")
     except duckdb.Error as error:

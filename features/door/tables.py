@@ -99,7 +99,12 @@ def _plan(project: Project, only: Collection[str] | None) -> list[str]:
     for name in sorted(wanted - {*given, *derived}, key=lambda name: (name in DERIVED, name)):
         if name not in TABLES:
             raise UnknownName("table", name, TABLES)
-        raise ProjectError(f"{project.path}: [tables.{name}] is needed and not there")
+        needed = [column.name for column in TABLES[name].columns if column.is_required]
+        raise ProjectError(
+            f"{project.path}: [tables.{name}] is needed and not there. Add it with path = "
+            f'"FILE.csv"; the file needs the columns {", ".join(needed)}, or name yours in '
+            f"[tables.{name}.columns]"
+        )
     while True:
         # A derived table rests on all that point to it, or it would differ with what was asked.
         more = {t for name in wanted for _, t in TABLES[name].references if t in {*given, *derived}}
