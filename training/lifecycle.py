@@ -21,6 +21,7 @@ from models.artifact import load_artifact, load_published, write_artifact
 from models.golden.check import add_golden
 from training.gates import Verdict
 from training.publish import publish_bundle
+from training.quality.measure import measure_quality
 from training.tracking import (
     CHALLENGER,
     CHAMPION,
@@ -110,8 +111,9 @@ def train(
     trained = recipe.train(project, progress)
     configuration = describe(project, recipe, fingerprints)
     evidence = project.workspace.runs / recipe.kind
-    write_evidence(trained.tables, evidence)
-    recipe.plot(trained.tables, evidence)
+    tables = {**trained.tables, **measure_quality(project, recipe.tables(project))}
+    write_evidence(tables, evidence)
+    recipe.plot(tables, evidence)
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / recipe.kind
         digest = write_artifact(

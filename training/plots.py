@@ -33,6 +33,7 @@ from training.promotion.plots import (
     make_fallback_figure,
 )
 from training.proof.plots import make_proof_figures
+from training.quality.plots import make_quality_figures
 from training.response.plots import make_response_figures
 from training.value.plots import make_value_figures
 
@@ -86,7 +87,11 @@ def make_demand_figures(tables: Tables) -> dict[str, Figure]:
         "worst_regions": _make_regions_figure(forecasts),
     }
     what = "of the demand model, mean over horizons"
-    return figures | _make_importance_figure(tables, _IMPORTANCE, what)
+    return {
+        **figures,
+        **_make_importance_figure(tables, _IMPORTANCE, what),
+        **make_quality_figures(tables),
+    }
 
 
 def make_promotion_figures(tables: Tables) -> dict[str, Figure]:
@@ -104,6 +109,7 @@ def make_promotion_figures(tables: Tables) -> dict[str, Figure]:
         **make_value_figures(tables),
         **_make_importance_figure(tables, "value_importance", "of expected orders, last fold"),
         **make_offer_figures(tables),
+        **make_quality_figures(tables),
     }
 
 
