@@ -43,6 +43,7 @@ DEMAND_FILES = {
     "coverage_of_intervals.png",
     "series_largest_median_worst.png",
     "worst_regions.png",
+    "worst_series.png",
     "feature_importance.png",
 }
 PROMOTION_FILES = {"log_loss_and_gains.png", "reliability.png", "feature_importance.png"}

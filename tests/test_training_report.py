@@ -110,7 +110,7 @@ def test_only_what_was_trained_is_reported(tmp_path, kind, other):
 def test_the_page_needs_nothing_beside_it(page):
     assert not {"script", "link", "iframe", "object"} & {name for name, _ in page.elements}
     sources = [attributes["src"] for attributes in page.of("img")]
-    assert len(sources) == 8
+    assert len(sources) == 9
     for source in sources:
         head, _, content = source.partition(",")
         assert head == "data:image/png;base64"
