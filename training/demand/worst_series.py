@@ -19,6 +19,7 @@ _BIAS = 0.2
 _SHIFT = 1.5
 _MOSTLY_ZERO = 0.5
 _TOO_NARROW = 0.65
+_CLEARLY = 0.95
 
 
 def find_worst_series(forecasts: pd.DataFrame, *, most: int = 12) -> pd.DataFrame:
@@ -111,7 +112,7 @@ def _describe(
 
 def _explain(about: Mapping[str, Any], rows: pd.DataFrame) -> str:
     """Say what stands out, the most telling first; at most two things."""
-    worst = rows.loc[rows["error"].idxmax()]
+    worst = rows.iloc[int(rows["error"].to_numpy().argmax())]
     share = float(worst["error"] / rows["error"].sum()) if rows["error"].sum() > 0 else 0.0
     by_origin = rows.groupby("origin")["units"].mean()
     first, last = float(by_origin.iloc[0]), float(by_origin.iloc[-1])
@@ -127,7 +128,7 @@ def _explain(about: Mapping[str, Any], rows: pd.DataFrame) -> str:
         f"sales fell from {first:,.1f} to {last:,.1f} a period between the origins":
             last * _SHIFT < first,
         "a baseline does better here: its own past tells more than what it has in common":
-            about["baseline_wape"] < about["wape"],
+            about["baseline_wape"] < _CLEARLY * about["wape"],
         f"sells on {1 - about['zero_share']:.0%} of the dates only: which dates is chance":
             about["zero_share"] > _MOSTLY_ZERO,
         "its intervals are too narrow": about["coverage_80"] < _TOO_NARROW,
