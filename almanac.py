@@ -22,6 +22,7 @@ from serving.access.commands import keys_app
 from serving.customers import commands as customer_commands
 from serving.decisions import commands as decision_commands
 from training import release_commands
+from training.comparison import commands as comparison_commands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -396,6 +397,8 @@ def report(
     terminal.say(f"wrote {page}")
 
 
+app.command("runs", rich_help_panel=DATA_SCIENCE)(comparison_commands.runs)
+app.command("compare", rich_help_panel=DATA_SCIENCE)(comparison_commands.compare)
 app.command("challenge", rich_help_panel=OPERATIONS)(release_commands.challenge)
 app.command("rollback", rich_help_panel=OPERATIONS)(release_commands.rollback)
 app.command("ingest", rich_help_panel=OPERATIONS)(customer_commands.ingest)

@@ -239,8 +239,8 @@ def write_importance(
     return [Section("What the model looks at", sentences, (picture,), (grid,))]
 
 
-def _write_cell(value: object, decimals: int | None, is_percent: bool) -> str:
+def _write_cell(value: Any, decimals: int | None, is_percent: bool) -> str:
     if decimals is None:
-        return str(value)
+        return "" if pd.isna(value) else str(value)  # an empty cell of a file
     number = float(str(value))
     return write_percent(number, decimals) if is_percent else write_number(number, decimals)

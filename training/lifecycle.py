@@ -66,6 +66,9 @@ class Recipe:
         Project, challenger's tables, champion's tables on the same data or None → `Verdict`.
     plot : callable
         Evidence tables, folder → writes PNG files there.
+    compare : callable, optional
+        Project, kind, champion, parameters, evidence tables, folder of the model → tables of what
+        changed since the champion, which are evidence too.
     """
 
     kind: str
@@ -76,6 +79,9 @@ class Recipe:
     judge: Callable[[Project, Tables, Tables | None], Verdict]
     plot: Callable[[Tables, Path], None]
     optional_inputs: tuple[str, ...] = ()
+    compare: (
+        Callable[[Project, str, Version, Mapping[str, object], Tables, Path], Tables] | None
+    ) = None
 
     def tables(self, project: Project) -> list[str]:
         """Return the tables it reads of this project."""
@@ -110,10 +116,9 @@ def train(
     tracker = open_tracker(project)
     trained = recipe.train(project, progress)
     configuration = describe(project, recipe, fingerprints)
+    parameters = _flatten(configuration)
     evidence = project.workspace.runs / recipe.kind
     tables = {**trained.tables, **measure_quality(project, recipe.tables(project))}
-    write_evidence(tables, evidence)
-    recipe.plot(tables, evidence)
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / recipe.kind
         digest = write_artifact(
@@ -123,9 +128,14 @@ def train(
             configuration,
             code_version=package_version("almanac"),
         )
+        champion = tracker.find(recipe.kind, CHAMPION)
+        if champion is not None and recipe.compare is not None:
+            tables |= recipe.compare(project, recipe.kind, champion, parameters, tables, bundle)
+        write_evidence(tables, evidence)
+        recipe.plot(tables, evidence)
         record = TrainingRecord(
             kind=recipe.kind,
-            parameters=_flatten(configuration),
+            parameters=parameters,
             metrics=trained.metrics,
             folds=trained.folds,
             bundle=bundle,

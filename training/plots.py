@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from training.comparison.plots import make_change_figures
 from training.demand.plots import (
     draw_coverage,
     draw_error_by_horizon,
@@ -93,6 +94,7 @@ def make_demand_figures(tables: Tables) -> dict[str, Figure]:
     return {
         **figures,
         **_make_importance_figure(tables, _IMPORTANCE, what),
+        **make_change_figures(tables),
         **make_quality_figures(tables),
     }
 
@@ -112,6 +114,7 @@ def make_promotion_figures(tables: Tables) -> dict[str, Figure]:
         **make_value_figures(tables),
         **_make_importance_figure(tables, "value_importance", "of expected orders, last fold"),
         **make_offer_figures(tables),
+        **make_change_figures(tables),
         **make_quality_figures(tables),
     }
 

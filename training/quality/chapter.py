@@ -99,13 +99,13 @@ def _write_tables(tables: Tables) -> Section:
     given = columns[columns["filled"] > 0]
     spans = make_grid(
         "The tables as they were trained on",
-        tables[SPANS].fillna(""),
+        tables[SPANS],
         [("table", "table", None), ("first", "first", None), ("last", "last", None),
          ("rows", "rows", 0)],
     )  # fmt: skip
     filled = make_grid(
         "Their columns: how full, how many values (about), and from where to where",
-        given.fillna(""),
+        given,
         [
             ("table", "table", None), ("column", "column", None), ("low", "lowest", None),
             ("high", "highest", None), ("filled", "filled", 1), ("distinct", "values", 0),
