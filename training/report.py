@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from features.errors import NotTrained
 from features.project import Project
 from training.chapters import Chapter, Grid, Section, write_number
+from training.comparison.chapter import write_change
+from training.comparison.plots import make_change_figures
 from training.config import DemandSettings
 from training.demand.chapter import write_demand_chapter
 from training.gates import Verdict
@@ -107,7 +109,12 @@ def _write_chapter(project: Project, kind: str, tables: Tables) -> Chapter:
     origin = read_provenance(project, kind)
     verdict = origin.verdict if origin else None
     judged = verdict or RECIPES[kind].judge(project, tables, None)
-    sections = (_write_verdict(judged, origin), *chapter.sections, _write_origin(origin))
+    sections = (
+        _write_verdict(judged, origin),
+        write_change(tables, make_change_figures(tables)),
+        *chapter.sections,
+        _write_origin(origin),
+    )
     return Chapter(chapter.kind, chapter.title, chapter.question, chapter.headline, sections)
 
 

@@ -18,7 +18,6 @@ from training.chapters import (
     write_importance,
     write_percent,
 )
-from training.comparison.chapter import write_change
 from training.demand.choices_chapter import write_choices
 from training.demand.plots import sort_buckets, sort_levels
 from training.demand.scores import EVERY
@@ -60,7 +59,6 @@ def write_demand_chapter(tables: Tables, *, periods: str, rng: np.random.Generat
     figures = make_demand_figures(tables)
     scores = tables["scores"]
     sections = [
-        write_change(tables, figures),
         _write_errors(scores, figures, periods, find_zero_share(tables["forecasts"])),
         _write_coverage(scores, figures, periods),
         _write_series(tables["forecasts"], figures),

@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from training.chapters import Chapter, Section, write_number, write_paired_gain, write_percent
-from training.comparison.chapter import write_change
 from training.gates import PROMOTION_BASELINES
 from training.offers.chapter import write_offer_sections
 from training.palette import name_of
@@ -63,7 +62,6 @@ def write_promotion_chapter(tables: Tables) -> Chapter:
     figures = make_promotion_figures(tables)
     best = str(tables["best"]["model"].iloc[0])
     sections = (
-        write_change(tables, figures),
         *write_published(tables, best),
         *write_worth(tables, figures),
         *write_send_time_sections(tables, figures, best),
