@@ -184,6 +184,7 @@ def promote(
             bundle,
             version=challenger.number,
             run_id=challenger.run_id,
+            reason=forced_because or "",
         )
     progress.say(f"{recipe.kind}: version {challenger.number} is champion and published")
     return verdict

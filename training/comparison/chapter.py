@@ -135,7 +135,7 @@ def _tell_scores(tables: Tables) -> str:
     counts = scores["verdict"].value_counts()
     said = (
         f"Of {len(scores)} scores {counts.get('better', 0)} are better, {counts.get('worse', 0)} "
-        f"worse and {counts.get('same', 0)} the same"
+        f"worse and {counts.get('same', 0)} much the same"
     )
     if is_same_data:
         return f"{said}; both were trained and scored on the same data, so this is the method's."
@@ -174,9 +174,11 @@ def _tell_forecasts(levels: pd.DataFrame | None) -> tuple[str, ...]:
         else "as one would expect of the same demand"
     )
     total = row["after"] / row["before"] - 1 if row["before"] > 0 else float("nan")
+    words = "less" if total < 0 else "more"
     sentence = (
         f"On the {row['dates']:.0f} dates that both foresee, forecasts of {row['level']} sum to "
-        f"{write_percent(total)} more than before ({write_number(row['series'], 0)} series); "
+        f"{write_percent(abs(total))} {words} than before ({write_number(row['series'], 0)} "
+        "series); "
         f"{write_percent(outside)} of the new means lie outside the old 80 % intervals, {verdict}."
     )
     more = [

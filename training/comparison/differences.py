@@ -19,7 +19,8 @@ _DEMAND_SCORES = ("wape", "pinball", "bias", "coverage_80", "coverage_95")
 _PROMOTION_SCORES = ("log_loss", "calibration_error", "hour_hit", "block_hit")
 _NOMINAL = {"bias": 0.0, "coverage_80": 0.8, "coverage_95": 0.95}
 _HIGHER_IS_BETTER = ("hour_hit", "block_hit", "slot_hit", "weekday_hit")
-_SAME = 1e-9
+_SAME, _SAME_POINTS = 0.01, 0.005
+"""Below this share of a score, or this much of a bias or a coverage, a change is no change."""
 
 
 def compare_scores(before: Tables, after: Tables) -> pd.DataFrame:
@@ -34,7 +35,8 @@ def compare_scores(before: Tables, after: Tables) -> pd.DataFrame:
     -------
     DataFrame
         level (of demand; else the model), score, before, after, change (after − before), verdict:
-        'better', 'worse' or 'same'. Scores that only one of them has are left out.
+        'better', 'worse', or 'same' below 1 % of a score and half a point of bias and coverage.
+        Scores that only one of them has are left out.
     """
     describe = _score_promotion if "best" in after else _score_demand
     old, new = describe(before), describe(after)
@@ -124,7 +126,8 @@ def _share_gains(importance: pd.DataFrame | None) -> pd.Series:
 
 def _judge(score: str, before: float, after: float) -> str:
     old, new = _measure_badness(score, before), _measure_badness(score, after)
-    if math.isnan(old) or math.isnan(new) or abs(old - new) <= _SAME:
+    least = _SAME_POINTS if score in _NOMINAL else _SAME * abs(before)
+    if math.isnan(old) or math.isnan(new) or abs(old - new) <= least:
         return "same"
     return "better" if new < old else "worse"
 
