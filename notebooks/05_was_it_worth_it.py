@@ -139,6 +139,10 @@ comparison.round(4)
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(14, 4), layout="constrained")
 draw_policy_values(left, found["policy_values"], target="response")
+for place, name in enumerate(dict.fromkeys(found["policy_values"]["policy"])):
+    if name in true_values:
+        left.plot([true_values[name]], [place], "k|", ms=22, label="truth" if place == 0 else None)
+left.legend(fontsize=8, frameon=False)
 draw_policy_gains(right, found["policy_gains"])
 plt.show()
 for verdict in proof.verdicts:
