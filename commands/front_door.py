@@ -13,7 +13,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from commands import campaigns, customers, data_science, merchandising, operations, releases
+from commands import (
+    campaigns,
+    comparison,
+    customers,
+    data_science,
+    merchandising,
+    operations,
+    releases,
+)
 from commands.decisions import decisions_app
 from commands.demo import demo
 from commands.doctor import doctor
@@ -36,6 +44,8 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "train": data_science.train,
         "promote": data_science.promote,
         "report": data_science.report,
+        "runs": comparison.runs,
+        "compare": comparison.compare,
     },
     CAMPAIGNS: {
         "send-times": campaigns.send_times,

@@ -17,8 +17,9 @@
 # compare the models, train again with another setting, compare the runs in MLflow, and look at what
 # an answer for one customer rests on.
 #
-# It works on the project that `ALMANAC_PROJECT` names, else on the demo (`make demo` makes it; it
-# takes some minutes there). Open it in Jupyter through jupytext, or run it as a script.
+# **Needs** events of the project that `ALMANAC_PROJECT` names, else of the demo (`make demo` makes
+# it). **Takes** some five minutes there, as it trains twice; the last training becomes the
+# challenger, the champion stays. Open it in Jupyter through jupytext, or run it as a script.
 
 # %%
 import os
@@ -139,7 +140,7 @@ train(faster, recipe, fingerprints, terminal)
 # ## Compare the runs in MLflow
 #
 # Parent runs are trainings, child runs their folds. The same table is on MLflow's page, with the
-# tables and plots of every run below `evidence/`.
+# tables and plots of every run below `evidence/`. The fourth notebook goes on from here.
 
 # %%
 tracker = open_tracker(project)

@@ -17,8 +17,9 @@
 # read the backtest and what it chose, train again with another setting, compare the runs in MLflow,
 # and ask a forecast for its intervals, its reasons, a scenario and the stock it calls for.
 #
-# It works on the project that `ALMANAC_PROJECT` names, else on the demo (`make demo` makes it; it
-# takes some minutes there). Open it in Jupyter through jupytext, or run it as a script.
+# **Needs** sales of the project that `ALMANAC_PROJECT` names, else of the demo (`make demo` makes
+# it). **Takes** some ten minutes there, as it trains twice; the last training becomes the
+# challenger, the champion stays. Open it in Jupyter through jupytext, or run it as a script.
 
 # %%
 import io
@@ -56,6 +57,7 @@ from training.demand.plots import (
 from training.demand.steps import load_panel
 from training.demand.stock_files import STOCK_FILE
 from training.demand.what_if import describe_scenario
+from training.demand.worst_series import find_worst_series
 from training.findings import PUBLISHED, compare_wape, pick_series, score_regions
 from training.lifecycle import read_evidence, train
 from training.recipes import FORECASTS_FILE, RECIPES
@@ -141,6 +143,13 @@ figure, rows = plt.subplots(
 for axes, pick in zip(rows[:, 0], picks, strict=True):
     draw_series(axes, pick.rows, title=f"{pick.why}: {pick.region} / {pick.product}")
 plt.show()
+
+# %% [markdown]
+# Where it is worst among what sells, and what stands out there: a single date, a bias, a shift of
+# sales between the origins, or nothing but noise.
+
+# %%
+find_worst_series(forecasts)[["region", "product", "wape", "baseline_wape", "bias", "because"]]
 
 # %% [markdown]
 # ## What the backtest chose

@@ -43,6 +43,7 @@ DEMAND_FILES = {
     "coverage_of_intervals.png",
     "series_largest_median_worst.png",
     "worst_regions.png",
+    "worst_series.png",
     "feature_importance.png",
 }
 PROMOTION_FILES = {"log_loss_and_gains.png", "reliability.png", "feature_importance.png"}
@@ -387,6 +388,25 @@ def test_each_training_leaves_its_pictures_and_its_tables_alone(
         assert int.from_bytes(content[16:20]) == 1100  # the width says it is whole
     for key, table in before.items():
         pd.testing.assert_frame_equal(tables[key], table)
+
+
+def test_what_the_data_holds_and_what_changed_is_drawn_with_the_training(tmp_path, demand):
+    """All that lies among the evidence goes to MLflow: these pictures too."""
+    dates = pd.date_range("2025-01-01", periods=30)
+    measured = {"quality_days": pd.DataFrame({"table": "sales", "date": dates, "rows": 5})}
+    series = {"region": "north", "product": "tea", "date": dates}
+    changed = {
+        "change_scores": pd.DataFrame(
+            {"level": ["all/all"], "score": ["wape"], "before": [0.2], "after": [0.1],
+             "change": [-0.1], "verdict": ["better"]}
+        ),
+        "change_paths": pd.DataFrame(
+            {**series, "before": 5.0, "low": 4.0, "high": 6.0, "after": 7.0}
+        ),
+    }  # fmt: skip
+    plot_demand({**demand, **measured, **changed}, tmp_path)
+    more = {"rows_by_day.png", "change_in_error.png", "forecasts_that_moved_most.png"}
+    assert {path.name for path in tmp_path.iterdir()} == DEMAND_FILES | more
 
 
 def test_equal_tables_make_equal_pictures(promotion):

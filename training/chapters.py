@@ -151,6 +151,17 @@ def write_paired_gain(gain: Mapping[Any, Any], what: str) -> str:
     return write_gain(gain["relative"], gain["low"] * per_unit, gain["high"] * per_unit, what)
 
 
+def join_words(words: Sequence[str]) -> str:
+    """Join words as they are read.
+
+    Examples
+    --------
+    >>> join_words(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
 def make_grid(
     caption: str,
     table: pd.DataFrame,
@@ -228,8 +239,8 @@ def write_importance(
     return [Section("What the model looks at", sentences, (picture,), (grid,))]
 
 
-def _write_cell(value: object, decimals: int | None, is_percent: bool) -> str:
+def _write_cell(value: Any, decimals: int | None, is_percent: bool) -> str:
     if decimals is None:
-        return str(value)
+        return "" if pd.isna(value) else str(value)  # an empty cell of a file
     number = float(str(value))
     return write_percent(number, decimals) if is_percent else write_number(number, decimals)

@@ -75,7 +75,7 @@ def compare_wape(
     ----------
     .. [1] Owen (2007), "The pigeonhole bootstrap", Annals of Applied Statistics 1(2).
     """
-    rows = _take_finest(forecasts)
+    rows = take_finest(forecasts)
     wapes = _score_models(rows)
     there = [name for name in DEMAND_BASELINES if name in wapes]
     baseline = min(there, key=lambda name: wapes[name])
@@ -108,7 +108,7 @@ def score_regions(forecasts: pd.DataFrame) -> pd.DataFrame:
         region, units, wape, bias, baseline_wape, relative (1 − wape ÷ baseline_wape); regions
         that sold nothing are left out. `attrs["baseline"]` names the baseline: the best overall.
     """
-    rows = _take_finest(forecasts)
+    rows = take_finest(forecasts)
     wapes = _score_models(rows)
     there = [name for name in DEMAND_BASELINES if name in wapes]
     baseline = min(there, key=lambda name: wapes[name])
@@ -133,7 +133,7 @@ def score_regions(forecasts: pd.DataFrame) -> pd.DataFrame:
 
 def find_zero_share(forecasts: pd.DataFrame) -> float:
     """Return the share of rows at the finest level where nothing was sold."""
-    rows = _take_finest(forecasts)
+    rows = take_finest(forecasts)
     own = rows.loc[rows["model"] == PUBLISHED, "units"]
     return float((own == 0).mean())
 
@@ -144,7 +144,7 @@ def pick_series(forecasts: pd.DataFrame) -> list[Pick]:
     The worst is sought where much is sold: a series that sold one piece has always a great WAPE.
     A series that is two of them is returned once, with both reasons.
     """
-    rows = _take_finest(forecasts)
+    rows = take_finest(forecasts)
     own = rows[rows["model"] == PUBLISHED]
     sums = own.groupby(["region", "product"], sort=True)[["units", "error"]].sum().reset_index()
     ranked = sums[sums["units"] > 0].sort_values("units", ascending=False, kind="stable")
@@ -165,8 +165,24 @@ def pick_series(forecasts: pd.DataFrame) -> list[Pick]:
     return picks
 
 
-def _take_finest(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the level with most of them where units are known, with their errors."""
+def take_finest(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the level with most of them where units are known, with their errors.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        `DemandBacktest.forecasts`.
+
+    Returns
+    -------
+    DataFrame
+        The same columns, and `signed` (mean − units), `error` (its size) and `week`.
+
+    Raises
+    ------
+    NotEnoughData
+        If no outcome is known, or nothing was sold.
+    """
     known = forecasts[forecasts["units"].notna()]
     counts = known.loc[known["model"] == PUBLISHED, "level"].value_counts()
     if counts.empty:

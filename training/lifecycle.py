@@ -23,6 +23,7 @@ from models.golden.check import add_golden
 from training.evidence import Evidence, add_evidence
 from training.gates import Verdict
 from training.publish import publish_bundle
+from training.quality.measure import measure_quality
 from training.records import Outcome, record_training, record_verdict
 from training.tracking import (
     CHALLENGER,
@@ -70,6 +71,9 @@ class Recipe:
         Evidence tables, folder → writes PNG files there.
     tell : callable
         Files of the model, evidence tables → what is published of the evidence with the model.
+    compare : callable, optional
+        Project, kind, champion, parameters, evidence tables, folder of the model → tables of what
+        changed since the champion, which are evidence too.
     """
 
     kind: str
@@ -81,6 +85,9 @@ class Recipe:
     plot: Callable[[Tables, Path], None]
     optional_inputs: tuple[str, ...] = ()
     tell: Callable[[Mapping[str, bytes], Tables], Evidence] = lambda _files, _tables: {}
+    compare: (
+        Callable[[Project, str, Version, Mapping[str, object], Tables, Path], Tables] | None
+    ) = None
 
     def tables(self, project: Project) -> list[str]:
         """Return the tables it reads of this project."""
@@ -115,10 +122,10 @@ def train(
     tracker = open_tracker(project)
     trained = recipe.train(project, progress)
     configuration = describe(project, recipe, fingerprints)
+    parameters = _flatten(configuration)
     evidence = project.workspace.runs / recipe.kind
-    write_evidence(trained.tables, evidence)
-    recipe.plot(trained.tables, evidence)
-    told = recipe.tell(trained.files, trained.tables)
+    tables = {**trained.tables, **measure_quality(project, recipe.tables(project))}
+    told = recipe.tell(trained.files, tables)
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / recipe.kind
         digest = write_artifact(
@@ -128,9 +135,14 @@ def train(
             configuration,
             code_version=package_version("almanac"),
         )
+        champion = tracker.find(recipe.kind, CHAMPION)
+        if champion is not None and recipe.compare is not None:
+            tables |= recipe.compare(project, recipe.kind, champion, parameters, tables, bundle)
+        write_evidence(tables, evidence)
+        recipe.plot(tables, evidence)
         record = TrainingRecord(
             kind=recipe.kind,
-            parameters=_flatten(configuration),
+            parameters=parameters,
             metrics=trained.metrics,
             folds=trained.folds,
             bundle=bundle,
@@ -199,6 +211,7 @@ def promote(
             bundle,
             version=challenger.number,
             run_id=challenger.run_id,
+            reason=forced_because or "",
         )
     progress.say(f"{recipe.kind}: version {challenger.number} is champion and published")
     return verdict

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from training.comparison.plots import make_change_figures
 from training.demand.plots import (
     draw_coverage,
     draw_error_by_horizon,
@@ -21,6 +22,7 @@ from training.demand.plots import (
     draw_series,
     sort_levels,
 )
+from training.demand.worst_series import find_worst_series, take_series
 from training.findings import PUBLISHED, pick_series, score_regions
 from training.offers.plots import make_offer_figures
 from training.palette import draw_png, label_axes, list_names, open_figure, show_percent
@@ -33,11 +35,13 @@ from training.promotion.plots import (
     make_fallback_figure,
 )
 from training.proof.plots import make_proof_figures
+from training.quality.plots import make_quality_figures
 from training.response.plots import make_response_figures
 from training.value.plots import make_value_figures
 
 Tables = Mapping[str, pd.DataFrame]
 _MOST_BARS = 15
+_MOST_PICTURES = 6
 _IMPORTANCE = "importance"
 
 
@@ -83,10 +87,16 @@ def make_demand_figures(tables: Tables) -> dict[str, Figure]:
         "error_by_horizon_and_level": errors,
         "coverage_of_intervals": coverage,
         "series_largest_median_worst": _make_series_figure(forecasts),
+        "worst_series": _make_worst_figure(forecasts),
         "worst_regions": _make_regions_figure(forecasts),
     }
     what = "of the demand model, mean over horizons"
-    return figures | _make_importance_figure(tables, _IMPORTANCE, what)
+    return {
+        **figures,
+        **_make_importance_figure(tables, _IMPORTANCE, what),
+        **make_change_figures(tables),
+        **make_quality_figures(tables),
+    }
 
 
 def make_promotion_figures(tables: Tables) -> dict[str, Figure]:
@@ -104,6 +114,8 @@ def make_promotion_figures(tables: Tables) -> dict[str, Figure]:
         **make_value_figures(tables),
         **_make_importance_figure(tables, "value_importance", "of expected orders, last fold"),
         **make_offer_figures(tables),
+        **make_change_figures(tables),
+        **make_quality_figures(tables),
     }
 
 
@@ -131,6 +143,16 @@ def _make_series_figure(forecasts: pd.DataFrame) -> Figure:
         draw_series(
             axes, pick.rows, title=f"{pick.why}: {plainly(pick.region)} / {plainly(pick.product)}"
         )
+    return figure
+
+
+def _make_worst_figure(forecasts: pd.DataFrame) -> Figure:
+    worst = find_worst_series(forecasts, most=_MOST_PICTURES)
+    figure, panels = open_figure(10, 2.2 * len(worst), rows=len(worst))
+    for axes, row in zip(panels, worst.to_dict("records"), strict=True):
+        rows = take_series(forecasts, row["region"], row["product"])
+        name = f"{plainly(row['region'])} / {plainly(row['product'])}"
+        draw_series(axes, rows, title=f"{name}: WAPE {row['wape']:.0%}, bias {row['bias']:+.0%}")
     return figure
 
 

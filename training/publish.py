@@ -128,7 +128,7 @@ def _copy(published: Path, kind: str, bundle: Path, version: str) -> Artifact:
 def _is_whole(target: Path, kind: str) -> bool:
     """Say whether every byte of a published folder is still what was published."""
     try:
-        for large in load_artifact(target, kind, on_disk=(FORECASTS_FILE,)).large.values():
+        for large in load_artifact(target, kind, on_disk=_ON_DISK).large.values():
             large.check()
     except ArtifactError:
         return False

@@ -12,6 +12,7 @@ from features.progress import Progress
 from features.project import Project
 from models.demand.latent import estimate_latent_demand
 from models.demand.model import DemandModel
+from training.comparison.trainings import compare_with_champion
 from training.config import DemandSettings, StockSettings
 from training.demand.explanations import explain_demand
 from training.demand.scores import SCORES
@@ -135,6 +136,7 @@ RECIPES = {
         judge=_judge_demand,
         plot=plot_demand,
         tell=tell_demand,
+        compare=compare_with_champion,
     ),
-    PROMOTION.kind: PROMOTION,
+    PROMOTION.kind: replace(PROMOTION, compare=compare_with_champion),
 }

@@ -13,13 +13,17 @@ from matplotlib.figure import Figure
 from features.errors import NotTrained
 from features.project import Project
 from training.chapters import Chapter, Grid, Section, write_number
+from training.comparison.chapter import write_change
+from training.comparison.plots import make_change_figures
 from training.config import DemandSettings
 from training.demand.chapter import write_demand_chapter
 from training.gates import Verdict
-from training.lifecycle import read_evidence
+from training.lifecycle import Tables, read_evidence
 from training.palette import draw_png
 from training.promotion.chapter import write_promotion_chapter
 from training.provenance import Provenance, read_provenance
+from training.quality.chapter import write_quality_chapter
+from training.quality.measure import measure_quality, take_quality
 from training.recipes import RECIPES
 
 PAGE = TEMPLATE = "report.html"
@@ -52,17 +56,19 @@ def write_report(project: Project, out: Path) -> Path:
     NotTrained
         If nothing was trained yet.
     """
-    chapters = [
-        _write_chapter(project, kind)
+    evidence = {
+        kind: read_evidence(project.workspace.runs / kind)
         for kind in RECIPES
         if any((project.workspace.runs / kind).glob("*.csv"))
-    ]
-    if not chapters:
+    }
+    if not evidence:
         raise NotTrained(
             f"nothing to report: no training of {project.settings.name} has left evidence in "
             f"{project.workspace.runs}; run `almanac train demand` or `almanac train promotion`"
         )
-    return write_page(out / PAGE, project.settings.name, ABOUT, chapters)
+    chapters = [_write_chapter(project, kind, tables) for kind, tables in evidence.items()]
+    data = _write_data(project, evidence)
+    return write_page(out / PAGE, project.settings.name, ABOUT, [*data, *chapters])
 
 
 def write_page(path: Path, name: str, about: str, chapters: Sequence[Chapter]) -> Path:
@@ -83,8 +89,17 @@ def write_page(path: Path, name: str, about: str, chapters: Sequence[Chapter]) -
     return partial.replace(path)
 
 
-def _write_chapter(project: Project, kind: str) -> Chapter:
-    tables = read_evidence(project.workspace.runs / kind)
+def _write_data(project: Project, evidence: Mapping[str, Tables]) -> list[Chapter]:
+    """Write the chapter on the data as it was trained on; else, as it lies there now."""
+    measured = take_quality(*evidence.values())
+    if not measured:
+        names = [name for kind in evidence for name in RECIPES[kind].tables(project)]
+        measured = measure_quality(project, names)
+    chapter = write_quality_chapter(measured)
+    return [] if chapter is None else [chapter]
+
+
+def _write_chapter(project: Project, kind: str, tables: Tables) -> Chapter:
     if kind == "demand":
         frequency = project.section("demand", DemandSettings).frequency
         rng = np.random.default_rng(project.settings.seed)
@@ -94,7 +109,12 @@ def _write_chapter(project: Project, kind: str) -> Chapter:
     origin = read_provenance(project, kind)
     verdict = origin.verdict if origin else None
     judged = verdict or RECIPES[kind].judge(project, tables, None)
-    sections = (_write_verdict(judged, origin), *chapter.sections, _write_origin(origin))
+    sections = (
+        _write_verdict(judged, origin),
+        write_change(tables, make_change_figures(tables)),
+        *chapter.sections,
+        _write_origin(origin),
+    )
     return Chapter(chapter.kind, chapter.title, chapter.question, chapter.headline, sections)
 
 

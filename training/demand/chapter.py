@@ -22,6 +22,7 @@ from training.demand.choices_chapter import write_choices
 from training.demand.plots import sort_buckets, sort_levels
 from training.demand.scores import EVERY
 from training.demand.stock_chapter import write_stock
+from training.demand.worst_chapter import write_worst_series
 from training.findings import (
     PUBLISHED,
     compare_wape,
@@ -61,6 +62,7 @@ def write_demand_chapter(tables: Tables, *, periods: str, rng: np.random.Generat
         _write_errors(scores, figures, periods, find_zero_share(tables["forecasts"])),
         _write_coverage(scores, figures, periods),
         _write_series(tables["forecasts"], figures),
+        write_worst_series(tables["forecasts"], figures),
         _write_regions(tables["forecasts"], figures),
         *write_importance(
             tables.get("importance"),

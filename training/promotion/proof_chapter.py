@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.figure import Figure
 
-from training.chapters import Picture, Section, make_grid, write_number
+from training.chapters import Picture, Section, join_words, make_grid, write_number
 from training.palette import name_of
 from training.promotion.plots import find_fallback
 from training.promotion.published_chapter import is_published
@@ -68,7 +68,7 @@ def summarise_verdicts(gains: pd.DataFrame) -> str:
     """
     target = name_of(str(gains["target"].iloc[0]))
     parts = [
-        f"{verdict} than {_join([f'the {name_of(str(name))}' for name in rows['baseline']])}"
+        f"{verdict} than {join_words([f'the {name_of(str(name))}' for name in rows['baseline']])}"
         for verdict, rows in gains[gains["verdict"].isin((BETTER, WORSE))].groupby("verdict")
     ]
     n_open = int((~gains["verdict"].isin((BETTER, WORSE))).sum())
@@ -78,7 +78,7 @@ def summarise_verdicts(gains: pd.DataFrame) -> str:
             f"Before launch, there is not enough evidence that send times by {target} are better "
             f"or worse than any of {others}{_write_more_sends(gains)}."
         )
-    claimed = f"Before launch, send times by {target} are proven {_join(parts)}"
+    claimed = f"Before launch, send times by {target} are proven {join_words(parts)}"
     return f"{claimed}; for {others} there is not enough evidence." if n_open else f"{claimed}."
 
 
@@ -128,8 +128,3 @@ def _warn_of_weights(values: pd.DataFrame | None) -> tuple[str, ...]:
         "those of true propensities average 1. The logged propensities are not the chances of the "
         "three hours that a message was sent in; check what the log writes down.",
     )
-
-
-def _join(words: list[str]) -> str:
-    """Join words as they are read: 'a, b and c'."""
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

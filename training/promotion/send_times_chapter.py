@@ -150,7 +150,8 @@ def _write_half_life(table: pd.DataFrame | None) -> list[Section]:
         "Half-lives tried, on weeks before the test windows",
         named,
         [
-            ("name", "half-life", None), ("chosen", "", None), ("log_loss", "log-loss, nats", 5),
+            ("name", "half-life", None), ("chosen", "choice", None),
+            ("log_loss", "log-loss, nats", 5),
             ("block_loss", "log-loss of the three hours, nats an activity", 4),
         ],
     )  # fmt: skip
