@@ -18,7 +18,13 @@ import httpx
 import msgspec
 from pydantic import BaseModel
 
-from serving import contract, model_contract, scenario_contract, stock_contract
+from serving import (
+    contract,
+    model_contract,
+    scenario_contract,
+    series_contract,
+    stock_contract,
+)
 from serving.client_calls import Caller, Refused, Retries
 from serving.customers import contract as customers
 from serving.decisions import contract as decisions
@@ -197,6 +203,54 @@ class Almanac:
         for page in self._pages("/v1/assortment", query, stock_contract.AssortmentPage):
             yield from page.products
 
+    def series(
+        self,
+        search: str | None = None,
+        *,
+        level: str | None = None,
+        region: str | None = None,
+        product: str | None = None,
+        limit: int = contract.MAX_FORECASTS,
+    ) -> Iterator[series_contract.Series]:
+        """Yield the series that fit, most units ahead first, page after page."""
+        query = {"search": search, "level": level, "region": region, "product": product}
+        for page in self._pages("/v1/series", query | {"limit": limit}, series_contract.SeriesPage):
+            yield from page.series
+
+    def series_kin(self, region: str, product: str) -> series_contract.SeriesKin:
+        """Return a series, what it is a part of, and what it is made of."""
+        query = {"region": region, "product": product}
+        return self._get("/v1/series/kin", series_contract.SeriesKin, query)
+
+    def history(
+        self,
+        region: str,
+        product: str,
+        *,
+        first_date: date | None = None,
+        last_date: date | None = None,
+    ) -> series_contract.History:
+        """Return what was sold of a series, and what is planned."""
+        query = {"region": region, "product": product, "from": first_date, "to": last_date}
+        return self._get("/v1/history", series_contract.History, query)
+
+    def accuracy(self, region: str, product: str) -> series_contract.Accuracy:
+        """Return how far off the backtest of a series was."""
+        query = {"region": region, "product": product}
+        return self._get("/v1/accuracy", series_contract.Accuracy, query)
+
+    def growth(
+        self,
+        product: str = "all",
+        *,
+        level: str | None = None,
+        limit: int = contract.MAX_FORECASTS,
+    ) -> Iterator[series_contract.RegionGrowth]:
+        """Yield the regions of a level, the one that grows most first, page after page."""
+        query = {"product": product, "level": level, "limit": limit}
+        for page in self._pages("/v1/growth", query, series_contract.GrowthPage):
+            yield from page.regions
+
     def collect(self, kind: str, message: Mapping[str, Any]) -> customers.Collected:
         """Send one message: identify, track, page, screen, group or alias."""
         body = msgspec.json.encode(message)
@@ -246,8 +300,9 @@ class Almanac:
         document: dict[str, Any] = self._caller.send("GET", "/openapi.json").json()
         return document
 
-    def _get(self, path: str, model: type[Model]) -> Model:
-        return model.model_validate_json(self._caller.send("GET", path).content)
+    def _get(self, path: str, model: type[Model], query: Mapping[str, Any] | None = None) -> Model:
+        given = _spell(query or {})
+        return model.model_validate_json(self._caller.send("GET", path, query=given).content)
 
     def _post(self, path: str, body: bytes, model: type[Model]) -> Model:
         """Ask with a body; nothing is written, so that it may be tried again."""
@@ -268,7 +323,7 @@ class Almanac:
         return model.model_validate_json(response.content)
 
     def _pages(self, path: str, query: Mapping[str, Any], model: type[Model]) -> Iterator[Model]:
-        given = {name: str(value) for name, value in query.items() if value is not None}
+        given = _spell(query)
         while True:
             response = self._caller.send("GET", path, query=given)
             yield model.model_validate_json(response.content)
@@ -284,6 +339,10 @@ def _as_request(
     if isinstance(asked, contract.SendTimesRequest):
         return asked
     return contract.SendTimesRequest(customers=list(asked))
+
+
+def _spell(query: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in query.items() if value is not None}
 
 
 def _dump(asked: BaseModel) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ from jsonschema import Draft202012Validator
 
 from models.demand.series_facts import SERIES_FILE
 from serving.api import build_api
+from serving.client import Almanac
 from serving.openapi import build_openapi
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
 from tests.scenario_project import make_promoted_sales
+from tests.test_serving_client import Over
 
 DOCUMENT = build_openapi("0")
 BOTH = "region=north&product=tea"
@@ -185,3 +188,14 @@ def test_an_older_model_serves_on_and_says_what_to_do(champion, tmp_path, publis
     ask = open_client(build_api(Predictor.load(tmp_path), ServingSettings(is_request_logged=False)))
     assert "train and promote again" in refuse(ask, f"/v1/history?{BOTH}", 409)
     assert ask("GET", f"/v1/forecasts?{BOTH}").status_code == 200
+
+
+def test_the_client_knows_all_of_it(ask):
+    with Almanac("http://almanac", transport=Over(ask)) as almanac:
+        assert [one.product_id for one in almanac.series("north tea")] == ["tea"]
+        assert len(list(almanac.series(limit=2))) == 9
+        assert len(almanac.series_kin("north", "tea").above) == 2
+        past = almanac.history("north", "tea", first_date=date(2024, 2, 1))
+        assert past.dates[0] == date(2024, 2, 1)
+        assert almanac.accuracy("north", "tea").judged == 14
+        assert {one.region_id for one in almanac.growth(limit=1)} == {"north", "south"}
