@@ -21,7 +21,9 @@ from pydantic import BaseModel
 from serving import contract, model_contract, scenario_contract, stock_contract
 from serving.client_calls import Caller, Refused, Retries
 from serving.customers import contract as customers
+from serving.customers.timeline_contract import MOST_ENTRIES, CustomerTimeline, TimelineEntry
 from serving.decisions import contract as decisions
+from serving.insight_contract import OmnichannelInsight
 
 __all__ = ["Almanac", "Incomplete", "Refused", "Retries"]
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -197,6 +199,10 @@ class Almanac:
         for page in self._pages("/v1/assortment", query, stock_contract.AssortmentPage):
             yield from page.products
 
+    def omnichannel(self) -> OmnichannelInsight:
+        """Return value by channel mix, journeys between channels, funnels and friction."""
+        return self._get("/v1/insight/omnichannel", OmnichannelInsight)
+
     def collect(self, kind: str, message: Mapping[str, Any]) -> customers.Collected:
         """Send one message: identify, track, page, screen, group or alias."""
         body = msgspec.json.encode(message)
@@ -219,6 +225,14 @@ class Almanac:
     def export_customer(self, name: str) -> customers.CustomerExport:
         """Return everything that is kept of a customer."""
         return self._get(f"{_path(name)}/export", customers.CustomerExport)
+
+    def timeline(
+        self, name: str, *, channel: str | None = None, limit: int = MOST_ENTRIES
+    ) -> Iterator[TimelineEntry]:
+        """Yield what happened with a customer, the newest first, page after page."""
+        query = {"channel": channel, "limit": limit}
+        for page in self._pages(f"{_path(name)}/timeline", query, CustomerTimeline):
+            yield from page.entries
 
     def erase_customer(self, name: str) -> customers.CustomerErasure:
         """Forget a customer for ever."""

@@ -83,7 +83,18 @@ def test_there_is_a_method_for_every_operation():
         kind = path.rsplit("/", 1)[-1]
         is_kind = kind in ("identify", "track", "page", "screen", "group", "alias")
         told = "/v1/{kind}" if is_kind else path.replace("/v1/customers/{customer}", "_path(name)")
-        assert told.partition("/export")[0] in source, path
+        told = told.removesuffix("/export").removesuffix("/timeline")
+        assert told in source, path
+
+
+def test_a_timeline_comes_page_after_page(almanac):
+    for number in range(7):
+        almanac.collect("track", {"messageId": f"m{number}", "userId": "ann", "event": "X"})
+    entries = list(almanac.timeline("ann", limit=3))
+    assert [entry.kind for entry in entries] == ["event"] * 7
+    paths = [request.url.path for request in almanac._caller.client._transport.seen]
+    assert paths.count("/v1/customers/ann/timeline") == 3
+    assert list(almanac.timeline("ann", channel="store")) == []
 
 
 def test_forecasts_come_page_after_page(almanac, forecast_table):
