@@ -60,7 +60,7 @@ STRINGS: Strings = {
     "all": N_("all"),
     "model": N_("Model"),
     "role": N_("Role"),
-    "role.published": N_("answers"),
+    "role.published": N_("chosen"),
     "role.baseline": N_("baseline"),
     "role.other": N_("tried"),
     "measure.wape": N_("WAPE"),
