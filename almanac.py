@@ -389,6 +389,7 @@ def report(
 
         _build_tables(loaded, terminal, ["events"])
         page = write_omnichannel_report(loaded, out)
+        terminal.say("the service shows the same at /channels")
     else:
         from training.report import write_report
 

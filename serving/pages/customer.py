@@ -17,7 +17,7 @@ STRINGS: Strings = {
     "unknown": N_("Nobody is known by this."),
     "unknownHint": N_(
         "Check the spelling, or name the kind, as in email:ann@example.com. Customers of the "
-        "tables are known here after `almanac ingest --history`."
+        "tables are known here after almanac ingest --history."
     ),
     "found": N_("Customer %(id)s is shown."),
     "asOf": N_("as of %(at)s"),
@@ -128,7 +128,7 @@ STRINGS: Strings = {
     "erase.models": N_("Models that learned from them: %(models)s."),
     "erase.noModels": N_("No published model learned from them."),
     "erase.files": N_(
-        "Tables, data sets, decisions and models still hold them until `almanac purge` has run."
+        "Tables, data sets, decisions and models still hold them until almanac purge has run."
     ),
     "erase.events": N_("events"),
     "erase.order_changes": N_("changes of orders"),
