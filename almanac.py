@@ -389,12 +389,13 @@ def report(
 
         _build_tables(loaded, terminal, ["events"])
         page = write_omnichannel_report(loaded, out)
-        terminal.say("the service shows the same at /channels")
     else:
         from training.report import write_report
 
         page = write_report(loaded, out)
     terminal.say(f"wrote {page}")
+    if about is Report.omnichannel:
+        terminal.say("the service shows the same at /channels")
 
 
 app.command("challenge", rich_help_panel=OPERATIONS)(release_commands.challenge)
