@@ -15,7 +15,7 @@ STRINGS: Strings = {
     "notReady": N_("The service is not ready: it answers with 503 to whoever balances load."),
     "draining": N_("The service is about to end."),
     "state.loaded": N_("Version %(version)s answers."),
-    "state.not-published": N_("Nothing is published."),
+    "state.not-published": N_("Nothing is published yet."),
     "state.refused": N_("What is published cannot be loaded."),
     "refusedVersion": N_("Version %(version)s was refused; the one before goes on answering."),
     "unproven": N_("It was published without golden rows, so it is unproven."),
