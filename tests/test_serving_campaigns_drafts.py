@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.progress import Silent
 from features.project import load_project
 from models.artifact import load_published
 from serving.api import build_api
@@ -27,6 +28,7 @@ from serving.settings import ServingSettings
 from tests.campaign_project import AUDIENCE, check_schedule
 from tests.campaign_service import NOW, CampaignService, make_campaign_project
 from tests.test_serving_client import Over
+from training.erasure.workspace import erase_from_workspace
 
 URL = "/v1/campaign-drafts"
 BODY = {"promotions": ["ten"], "channels": ["email", "sms"], "customers": list(AUDIENCE)}
@@ -199,6 +201,14 @@ def test_who_is_erased_is_gone_from_a_draft_and_from_the_next_audience(service):
         assert week["customers"] == 239
     finally:
         service.now = NOW
+
+
+def test_an_erasure_of_files_takes_customers_out_of_drafts(service):
+    draft = ask(service, promotions=["ten"], customers=["c1", "c16"], name="small")
+    report = erase_from_workspace(service.project, ["c16"], Silent(), now=NOW)
+    path = service.desk.shelf.folder / draft.id / "messages.parquet"
+    assert pd.read_parquet(path)["customer_id"].tolist() == ["c1"]
+    assert not [one for one in report.unread if "campaign-drafts" in str(one)]
 
 
 def test_a_write_that_is_sent_again_drafts_once(service):
