@@ -138,7 +138,7 @@ def test_models_say_how_they_were_judged_and_whether_they_hold(page):
     demand.get_by_text("20% less error than seasonal naive").first.wait_for()
     demand.get_by_label("Level").first.select_option("all/all")
     assert demand.locator("tr.published").first.inner_text().split("\t")[:4] == [
-        "Almanac", "answers", "all", "0.21",
+        "Almanac", "chosen", "all", "0.21",
     ]  # fmt: skip
     demand.get_by_text("Show as table").first.click()
     assert demand.get_by_role("cell", name="78%").first.is_visible()

@@ -41,9 +41,38 @@ def test_colours_and_language_are_kept(page):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
     with page.expect_navigation():
         page.get_by_label("Language").select_option("fa")
-    assert page.evaluate(
-        "[document.documentElement.lang, document.documentElement.dir].join()"
-    ) == ("fa,rtl")
+    root = page.evaluate("[document.documentElement.lang, document.documentElement.dir].join()")
+    assert root == "fa,rtl"
+    shown = page.evaluate(
+        f"async () => (await import({find_asset(page, 'format.js')})).number(1234.5)"
+    )
+    assert shown == "۱٬۲۳۴٫۵"
+
+
+def find_asset(page, name):
+    """Return the address of a file, as a text of JavaScript."""
+    style = page.locator("link[href$='almanac.css']").get_attribute("href")
+    return repr(style.replace("almanac.css", name))
+
+
+def test_what_is_wrong_with_the_service_is_said_in_words(page):
+    models = [
+        {
+            "kind": "demand", "state": "refused", "is_required": True, "model_version": None,
+            "reason": "forecasts.parquet is damaged", "proof": None, "refused_version": "7",
+        },
+        {
+            "kind": "promotion", "state": "loaded", "is_required": False, "model_version": "3",
+            "reason": None, "proof": "proven", "refused_version": None,
+        },
+    ]  # fmt: skip
+    state = {"is_ready": False, "is_draining": False, "models": models}
+    page.route("**/readyz", lambda route: route.fulfill(status=503, json=state))
+    page.goto("/")
+    page.get_by_text("The service is not ready:").wait_for()
+    told = page.locator("#state .notice").inner_text()
+    assert "Regional demand: what is published cannot be loaded." in told
+    assert "forecasts.parquet is damaged" in told
 
 
 def test_a_service_that_ended_is_told_of(page):

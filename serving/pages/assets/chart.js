@@ -86,8 +86,9 @@ class Chart {
 
   describe() {
     const { bands, lines } = this.data;
-    const edge = () => ({ stroke: "transparent", width: 0, points: { show: false } });
-    const series = [{}, ...bands.flatMap(() => [edge(), edge()])];
+    // A fill alone would be too faint to see where an interval ends.
+    const edge = (band) => ({ stroke: () => readColor(band.edge ?? "--lead"), width: 1, alpha: 0.55, points: { show: false } });
+    const series = [{}, ...bands.flatMap((band) => [edge(band), edge(band)])];
     for (const line of lines) {
       series.push({ label: line.label, stroke: () => readColor(line.color ?? "--lead"), width: 2, dash: line.dash, points: { show: false } });
     }

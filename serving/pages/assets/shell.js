@@ -22,6 +22,9 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   document.dispatchEvent(new CustomEvent("almanac:theme"));
 });
 
+// On a narrow screen the line of pages scrolls; the one that is shown is in sight.
+document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 const button = find("session");
 const dialog = find("key-dialog");
 let isSignedIn = false;
