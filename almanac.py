@@ -411,12 +411,14 @@ app.add_typer(decision_commands.decisions_app, name="decisions", rich_help_panel
 @app.command(rich_help_panel=OPERATIONS)
 def purge(project: ProjectFile = DEFAULT_PROJECT) -> None:
     """Remove what is past its retention, and the erased from every file of the workspace."""
+    from serving.campaigns.drafts import DraftShelf
     from serving.customers.purge import finish_purge, list_erased, purge_store
     from serving.customers.store import CustomerStore
     from serving.decisions.retention import purge_decisions
     from training.erasure.workspace import erase_from_workspace
 
     terminal, loaded, now = _terminal(), _load(project), datetime.now(UTC)
+    DraftShelf(loaded.workspace.root).prune(now)
     terminal.say(f"removed {purge_decisions(loaded, now):,} old files of the decision log")
     store = CustomerStore.open(loaded)
     purged = purge_store(store, now)

@@ -14,6 +14,8 @@ from starlette.types import ASGIApp
 from features.project import Workspace
 from serving.access.callers import Access
 from serving.access.gate import guard
+from serving.campaigns.desk import CampaignDesk
+from serving.campaigns.endpoints import CampaignEndpoints
 from serving.customers.routes import make_customer_routes, make_idempotency
 from serving.decisions.log import DecisionLog
 from serving.decisions.outcomes import OutcomesEndpoint
@@ -28,16 +30,20 @@ from serving.model_endpoint import ModelsEndpoint
 from serving.openapi import build_openapi
 from serving.pages.routes import choose_front, make_pages
 from serving.predictor import Predictor
+from serving.receptivity_endpoints import ReceptivityEndpoints
 from serving.responses import respond
 from serving.rollout.status import RolloutStatus
 from serving.scenario_endpoint import ScenarioEndpoint
 from serving.scrape import Scrape
+from serving.segment_source import SegmentSource
 from serving.send_time_endpoint import Clock, SendTimeEndpoint
 from serving.settings import ServingSettings
 from serving.stock_endpoints import StockEndpoints
 
 ADDRESSES = {
     "send times": "POST /v1/send-times",
+    "receptivity": "GET /v1/receptivity",
+    "campaigns": "POST /v1/campaign-drafts",
     "forecasts": "GET /v1/forecasts",
     "scenarios": "POST /v1/forecasts/what-if",
     "levels of forecasts": "GET /v1/forecasts/levels",
@@ -72,6 +78,7 @@ def build_api(
     metrics: Metrics | None = None,
     rollout: RolloutStatus | None = None,
     workspace: Workspace | None = None,
+    campaigns: CampaignDesk | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that answers every address of the service.
 
@@ -95,11 +102,16 @@ def build_api(
         Tells of the challenger and the registry.
     workspace : Workspace, optional
         Where models are published and `almanac monitor` writes; /metrics tells of both.
+    campaigns : CampaignDesk, optional
+        Drafts campaigns of a project.
     """
     metrics = metrics or Metrics()
     if decisions is not None:
         decisions.count = metrics.count_decisions
     send_times = SendTimeEndpoint(predictor, settings, metrics, clock, decisions)
+    segments = SegmentSource()
+    receptivity = ReceptivityEndpoints(predictor, settings, clock, send_times.one_batch, segments)
+    drafts = CampaignEndpoints(campaigns, predictor, segments, settings, clock)
     forecasts = ForecastEndpoints(predictor, metrics)
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
@@ -114,6 +126,9 @@ def build_api(
         take_outcomes = idempotency.wrap(take_outcomes, settings.max_body_bytes)
     routes = [
         Route("/v1/send-times", send_times.send_times, methods=["POST"]),
+        Route("/v1/receptivity", receptivity.serve, methods=["GET", "POST"]),
+        Route("/v1/receptivity/segments", receptivity.segments, methods=["GET"]),
+        *drafts.routes(idempotency),
         Route("/v1/forecasts", forecasts.forecasts, methods=["GET"]),
         Route("/v1/forecasts/levels", forecasts.levels, methods=["GET"]),
         Route("/v1/stock-advice", stock.advice, methods=["GET"]),

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from serving import contract, model_contract, scenario_contract, stock_contract
 from serving.client_calls import Caller, Refused, Retries
+from serving.client_campaigns import CampaignCalls
 from serving.customers import contract as customers
 from serving.customers.timeline_contract import MOST_ENTRIES, CustomerTimeline, TimelineEntry
 from serving.decisions import contract as decisions
@@ -38,7 +39,7 @@ class Incomplete(Exception):
         super().__init__(f"told of {customers} customers only ({problem or 'cut off'}); ask again")
 
 
-class Almanac:
+class Almanac(CampaignCalls):
     """The service at one address.
 
     Parameters

@@ -11,10 +11,13 @@ from serving import (
     contract,
     insight_contract,
     model_contract,
+    receptivity_contract,
     scenario_contract,
     stock_contract,
 )
 from serving.access.description import SCHEMES, describe_access
+from serving.campaigns import contract as campaigns
+from serving.campaigns.endpoints import CHOICES, DRAFT, DRAFTS
 from serving.customers import contract as customers
 from serving.customers import timeline_contract
 from serving.customers.collect_endpoints import PATHS
@@ -38,6 +41,13 @@ Mode = Literal["validation", "serialization"]
 _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (contract.SendTimesRequest, "validation"),
     (contract.SendTimes, "validation"),
+    (receptivity_contract.ReceptivityRequest, "validation"),
+    (receptivity_contract.ReceptiveWeek, "validation"),
+    (receptivity_contract.ReceptivitySegments, "validation"),
+    (campaigns.CampaignDraftRequest, "validation"),
+    (campaigns.CampaignDraft, "validation"),
+    (campaigns.CampaignDecision, "validation"),
+    (campaigns.CampaignChoices, "validation"),
     (contract.Forecasts, "validation"),
     (contract.ForecastLevels, "validation"),
     (scenario_contract.ScenarioRequest, "validation"),
@@ -179,6 +189,8 @@ def _paths() -> dict[str, Any]:
                 )
             )
         },
+        **_receptivity_paths(),
+        **_campaign_paths(),
         "/v1/models": {
             "get": _operation(
                 "models",
@@ -228,6 +240,94 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/": _about("landing", "What is where", contract.Landing),
+    }
+
+
+def _receptivity_paths() -> dict[str, Any]:
+    told = {"200": name_model(_answers("A week.", {JSON: receptivity_contract.ReceptiveWeek}))}
+    refusals = (Kind.NOT_ACCEPTABLE, Kind.INVALID, Kind.NOT_LOADED)
+    listed = _answers("Segments.", {JSON: receptivity_contract.ReceptivitySegments})
+    return {
+        "/v1/receptivity": {
+            "get": _operation(
+                "receptivity",
+                "When a segment is receptive: the 168 hours of its week",
+                told,
+                (*refusals, Kind.UNKNOWN_SEGMENT),
+                parameters=_parameters(receptivity_contract.ReceptivityQuery),
+            ),
+            "post": _operation(
+                "receptivityOfCustomers",
+                "When customers are receptive: the 168 hours of their week",
+                told,
+                (*refusals, Kind.BAD_JSON, Kind.TOO_LARGE, Kind.WRONG_MEDIA_TYPE),
+                body=receptivity_contract.ReceptivityRequest,
+            ),
+        },
+        "/v1/receptivity/segments": {
+            "get": _operation(
+                "receptivitySegments",
+                "Which segments can be looked at",
+                {"200": name_model(listed)},
+                refusals,
+            )
+        },
+    }
+
+
+def _campaign_paths() -> dict[str, Any]:
+    refusals = (Kind.NOT_ACCEPTABLE, Kind.NOT_PLANNED, Kind.INVALID)
+    bodies = (Kind.BAD_JSON, Kind.TOO_LARGE, Kind.WRONG_MEDIA_TYPE, Kind.UNDER_WAY)
+    rows = {CSV: {"type": "string"}, NDJSON: {"type": "string"}}
+    return {
+        CHOICES: {
+            "get": _operation(
+                "campaignChoices",
+                "What can be asked of a campaign here",
+                {"200": _answers("Choices.", {JSON: campaigns.CampaignChoices})},
+                (*refusals, Kind.NOT_LOADED),
+            )
+        },
+        DRAFTS: {
+            "post": add_replays(
+                _operation(
+                    "draftCampaign",
+                    "Plan a campaign: schedule, arms and expected result, before anything is sent",
+                    {"200": _answers("The draft.", {JSON: campaigns.CampaignDraft})},
+                    (*refusals, *bodies, Kind.NOT_LOADED, Kind.NOT_STORED),
+                    body=campaigns.CampaignDraftRequest,
+                )
+            )
+        },
+        DRAFT: {
+            "get": _operation(
+                "campaignDraft",
+                "A draft, as far as it is",
+                {"200": _answers("The draft.", {JSON: campaigns.CampaignDraft})},
+                refusals,
+                parameters=_DRAFT,
+            )
+        },
+        f"{DRAFT}/messages": {
+            "get": _operation(
+                "campaignMessages",
+                "The schedule of a draft, one line a customer, as `plan-campaign` writes it",
+                {"200": _answers("Decisions with propensities.", rows)},
+                (*refusals, Kind.NOT_STORED),
+                parameters=_DRAFT,
+            )
+        },
+        f"{DRAFT}/decision": {
+            "post": add_replays(
+                _operation(
+                    "decideCampaign",
+                    "Put a draft down in the log of decisions, so that it can be judged later",
+                    {"200": _answers("In the log.", {JSON: campaigns.CampaignDecision})},
+                    (*refusals, Kind.UNDER_WAY, Kind.NOT_STORED),
+                    parameters=_DRAFT,
+                )
+            )
+        },
     }
 
 
@@ -369,6 +469,15 @@ def _customer_paths() -> dict[str, Any]:
 
 
 _LINES = {"type": "string", "description": "One message per line, each as in `batch`."}
+_DRAFT = [
+    {
+        "name": "draft",
+        "in": "path",
+        "required": True,
+        "description": "Its id, as it was answered.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    }
+]
 _CUSTOMER = [
     {
         "name": "customer",

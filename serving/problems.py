@@ -27,6 +27,7 @@ class Kind(Enum):
     UNAUTHORIZED = ("unauthorized", 401, "A key is needed")
     FORBIDDEN = ("forbidden", 403, "The key may not do this")
     UNKNOWN_CUSTOMER = ("unknown-customer", 404, "Nobody is known by this")
+    UNKNOWN_SEGMENT = ("unknown-segment", 404, "Nobody is in this segment")
     NOT_FOUND = ("not-found", 404, "There is no such address")
     NOT_REPORTED = ("not-reported", 404, "This report has not been made")
     NOT_FORECAST = ("not-forecast", 404, "Nothing is forecast for this")

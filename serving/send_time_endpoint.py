@@ -58,7 +58,7 @@ class SendTimeEndpoint:
         self.predictor, self.settings, self.metrics = predictor, settings, metrics
         self.clock, self.decisions = clock, decisions
         # A batch keeps one core busy; two at once would only share it, and the event loop starve.
-        self._one_batch = CapacityLimiter(1)
+        self.one_batch = CapacityLimiter(1)
 
     async def send_times(self, request: Request) -> Response | SendTimeLines:
         """Answer one request: few customers at once, many in a thread so that others are served."""
@@ -73,7 +73,7 @@ class SendTimeEndpoint:
         answer = partial(self._answer, query, request_id, in_thread=is_large)
         if not is_large:
             return answer()
-        return await anyio.to_thread.run_sync(answer, limiter=self._one_batch)
+        return await anyio.to_thread.run_sync(answer, limiter=self.one_batch)
 
     def _read(self, body: bytes, *, may_name_anybody: bool) -> SendTimeQuery:
         asked = decode_body(body, SendTimesRequest)
@@ -98,7 +98,7 @@ class SendTimeEndpoint:
     def _stream(self, query: SendTimeQuery, request_id: str) -> SendTimeLines:
         parts = list(split_query(query))
         hold = partial(self._hold, request_id)
-        return SendTimeLines(hold, parts, self._one_batch, self.settings.timeout_seconds)
+        return SendTimeLines(hold, parts, self.one_batch, self.settings.timeout_seconds)
 
     @contextmanager
     def _hold(self, request_id: str) -> Iterator[Callable[[SendTimeQuery], SendTimes]]:

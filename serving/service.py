@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from features.project import load_project
 from serving.access.callers import open_access
 from serving.api import build_api, utc_now
+from serving.campaigns.desk import CampaignDesk
 from serving.customers.customers import Customers, open_customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.settings import is_store_used
@@ -109,6 +110,7 @@ class Service:
             metrics=metrics,
             rollout=rollout,
             workspace=project.workspace,
+            campaigns=CampaignDesk(project),
         )
         Front.api = trace_api(api, self.traces)
         self.trials = Trials(project, challenger, predictor, metrics)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from urllib.parse import quote
 
 import pytest
@@ -102,7 +103,7 @@ def list_addresses(app) -> list[tuple[str, str]]:
     for route in app.app.routes:
         for method in sorted({*route.methods, "PATCH"}):
             for who in (ID, f"email:{MAIL}", f"phone:{PHONE}"):
-                path = route.path.replace("{customer:path}", who)
+                path = re.sub(r"\{(customer:path|draft)\}", who, route.path)
                 if (method, path) not in found:
                     found.append((method, path))
     assert not [path for _, path in found if "{" in path]

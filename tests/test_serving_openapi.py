@@ -21,6 +21,13 @@ REQUESTS = [
     ("POST", SEND, {"content": b"{}"}),
     ("POST", SEND, {"json": {"customers": ["x" * 70_000]}}),
     ("POST", SEND, {"json": {"customers": ["a"]}, "headers": {"accept": "text/csv"}}),
+    ("GET", "/v1/receptivity?segment=region:r1", {}),
+    ("GET", "/v1/receptivity?segment=region:nowhere", {}),
+    ("GET", "/v1/receptivity/segments", {}),
+    ("POST", "/v1/receptivity", {"json": {"customers": ["c0"], "channel": "push"}}),
+    ("POST", "/v1/receptivity", {"json": {"customers": []}}),
+    ("GET", "/v1/campaign-choices", {}),
+    ("POST", "/v1/campaign-drafts", {"json": {"promotions": []}}),
     ("GET", "/v1/forecasts", {}),
     ("GET", "/v1/forecasts?limit=3&region=s1", {}),
     ("GET", "/v1/forecasts", {"headers": {"accept": "text/csv"}}),
@@ -160,6 +167,8 @@ def test_writes_take_a_key_and_nothing_else_does():
         "batch",
         "webhook",
         "outcomes",
+        "campaign-drafts",
+        "campaign-drafts/{draft}/decision",
     )
     writes = {(f"/v1/{name}", "post") for name in names}
     assert taking == writes | {("/v1/customers/{customer}", "delete")}

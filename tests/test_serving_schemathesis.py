@@ -67,6 +67,10 @@ VALID, INVALID = checks.positive_data_acceptance, checks.negative_data_rejection
 MESSAGE = "somebody must be named, in one of many places; a time must be within bounds"
 EXCEPTIONS = {
     "/v1/send-times": (VALID, "a window ends after it starts, and lasts from an hour to 31 days"),
+    "/v1/campaign-drafts": (
+        VALID,
+        "customers or a segment; a window ends after it starts",
+    ),
     "/v1/forecasts": (VALID, "'to' is not before 'from'; a cursor is one that was given"),
     "/v1/forecasts/what-if": (VALID, "'to' is not before 'from'; a depth needs a promotion"),
     "/v1/allocations": (VALID, "the least units of all regions together must be there"),

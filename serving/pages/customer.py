@@ -5,12 +5,11 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.pages import heatmap, words
+from serving.pages import words
 from serving.pages.layout import render
 from serving.pages.locale import N_, NN_, Strings
 
 STRINGS: Strings = {
-    **heatmap.STRINGS,
     **words.CHANNELS,
     **words.SAID,
     "looking": N_("Looking …"),
@@ -88,6 +87,13 @@ STRINGS: Strings = {
     "noPromotions": N_("No promotion runs within seven days."),
     "noWeek": N_("There is nothing to show of their hours."),
     "week.label": N_("%(channel)s: percent by hour of their week, in %(zone)s"),
+    "slot": N_("%(day)s %(hour)s"),
+    "cell": N_("%(slot)s: %(value)s, %(lift)s times the average, %(low)s to %(high)s"),
+    "day": N_("Day"),
+    "hours": N_("Hour"),
+    "legend": N_("Times the average hour"),
+    "legendUnder": N_("under %(x)s"),
+    "legendFrom": N_("%(x)s and more"),
     "measure.response": N_("How likely a message sent in the hour is answered."),
     "measure.reach": N_("How likely they are active within three hours from then."),
     "measure.activity": N_("How likely they are active in this hour."),

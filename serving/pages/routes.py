@@ -26,13 +26,14 @@ from starlette.types import Receive, Scope, Send
 
 from serving.access.callers import Access
 from serving.bodies import read_qualities
-from serving.pages import assets, channels, customer, models, overview
+from serving.pages import assets, channels, customer, models, overview, timing
 from serving.pages.layout import ADDRESSES, render
 from serving.pages.session import SessionEndpoints
 
 Show = Callable[[Request], Awaitable[Response]]
 PAGES: Mapping[str, Show] = {
     "/": overview.show,
+    "/timing": timing.show,
     "/customer": customer.show,
     "/channels": channels.show,
     "/models": models.show,

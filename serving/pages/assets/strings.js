@@ -13,9 +13,13 @@ export function t(key, values = {}) {
   return text.replace(/%\((\w+)\)s|%%/g, (whole, name) => {
     if (whole === "%%") return "%";
     const value = values[name];
-    return typeof value === "number" ? formatNumber.format(value) : String(value ?? "");
+    return isolate(typeof value === "number" ? formatNumber.format(value) : String(value ?? ""));
   });
 }
+
+// In lines that run from right to left two numbers beside each other would change places.
+const isRightToLeft = document.documentElement.dir === "rtl";
+const isolate = (value) => (isRightToLeft ? `\u2068${value}\u2069` : value);
 
 function chooseForm(forms, n) {
   // Two forms are English where a catalogue has none of its own.
