@@ -125,3 +125,5 @@ def report(
 
         page = write_report(loaded, out)
     terminal.say(f"wrote {page}")
+    if about is Report.omnichannel:
+        terminal.say("the service shows the same at /channels")

@@ -26,8 +26,11 @@ from serving import (
     stock_contract,
 )
 from serving.client_calls import Caller, Refused, Retries
+from serving.client_campaigns import CampaignCalls
 from serving.customers import contract as customers
+from serving.customers.timeline_contract import MOST_ENTRIES, CustomerTimeline, TimelineEntry
 from serving.decisions import contract as decisions
+from serving.insight_contract import OmnichannelInsight
 
 __all__ = ["Almanac", "Incomplete", "Refused", "Retries"]
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -42,7 +45,7 @@ class Incomplete(Exception):
         super().__init__(f"told of {customers} customers only ({problem or 'cut off'}); ask again")
 
 
-class Almanac:
+class Almanac(CampaignCalls):
     """The service at one address.
 
     Parameters
@@ -251,6 +254,10 @@ class Almanac:
         for page in self._pages("/v1/growth", query, series_contract.GrowthPage):
             yield from page.regions
 
+    def omnichannel(self) -> OmnichannelInsight:
+        """Return value by channel mix, journeys between channels, funnels and friction."""
+        return self._get("/v1/insight/omnichannel", OmnichannelInsight)
+
     def collect(self, kind: str, message: Mapping[str, Any]) -> customers.Collected:
         """Send one message: identify, track, page, screen, group or alias."""
         body = msgspec.json.encode(message)
@@ -273,6 +280,14 @@ class Almanac:
     def export_customer(self, name: str) -> customers.CustomerExport:
         """Return everything that is kept of a customer."""
         return self._get(f"{_path(name)}/export", customers.CustomerExport)
+
+    def timeline(
+        self, name: str, *, channel: str | None = None, limit: int = MOST_ENTRIES
+    ) -> Iterator[TimelineEntry]:
+        """Yield what happened with a customer, the newest first, page after page."""
+        query = {"channel": channel, "limit": limit}
+        for page in self._pages(f"{_path(name)}/timeline", query, CustomerTimeline):
+            yield from page.entries
 
     def erase_customer(self, name: str) -> customers.CustomerErasure:
         """Forget a customer for ever."""

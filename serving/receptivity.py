@@ -22,8 +22,9 @@ from serving.names import nearest
 from serving.send_times import SendTimePredictor
 
 EVERYONE, REGION, RHYTHM = "everyone", "region:", "rhythm:"
-MAX_SCORED = 2_000
-"""Customers of a segment who are scored; their mean is that of all to a few hundredths of it."""
+MAX_SCORED = 1_000
+"""Customers of a segment who are scored; their mean is that of all to a few hundredths of it, and
+a page that asks for it first is there within a second."""
 _NO_RHYTHM = -1
 SegmentKind = Literal["everyone", "region", "rhythm"]
 

@@ -157,6 +157,15 @@ def test_what_is_refused_is_said_in_words(page):
     assert "in the past" in page.locator("#plan-problem").inner_text()
 
 
+def test_a_draft_without_messages_says_why(page):
+    open_timing(page)
+    page.check("input[value=list][name=audience]")
+    page.fill("#ids", "c13, c29")  # have agreed to nothing
+    page.get_by_role("button", name="Make a draft").click()
+    page.get_by_text("Nobody would get a message").wait_for()
+    assert "they have not agreed to the channel" in page.locator("#left-out").inner_text()
+
+
 def test_in_arabic_lines_run_from_the_right_and_weeks_begin_on_saturday(page):
     page.set_extra_http_headers({"Accept-Language": "ar"})
     open_timing(page)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.progress import Silent
 from features.project import load_project
 from models.artifact import load_published
 from serving.api import build_api
@@ -21,10 +22,13 @@ from serving.campaigns.desk import CampaignDesk
 from serving.campaigns.drafts import KEPT_FOR, MOST, DraftShelf, NoDraft
 from serving.campaigns.messages_file import write_csv
 from serving.campaigns.run import run_campaign
+from serving.client import Almanac
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
 from tests.campaign_project import AUDIENCE, check_schedule
 from tests.campaign_service import NOW, CampaignService, make_campaign_project
+from tests.test_serving_client import Over
+from training.erasure.workspace import erase_from_workspace
 
 URL = "/v1/campaign-drafts"
 BODY = {"promotions": ["ten"], "channels": ["email", "sms"], "customers": list(AUDIENCE)}
@@ -199,6 +203,14 @@ def test_who_is_erased_is_gone_from_a_draft_and_from_the_next_audience(service):
         service.now = NOW
 
 
+def test_an_erasure_of_files_takes_customers_out_of_drafts(service):
+    draft = ask(service, promotions=["ten"], customers=["c1", "c16"], name="small")
+    report = erase_from_workspace(service.project, ["c16"], Silent(), now=NOW)
+    path = service.desk.shelf.folder / draft.id / "messages.parquet"
+    assert pd.read_parquet(path)["customer_id"].tolist() == ["c1"]
+    assert not [one for one in report.unread if "campaign-drafts" in str(one)]
+
+
 def test_a_write_that_is_sent_again_drafts_once(service):
     headers = {"idempotency-key": "k1"}
     body = {"promotions": ["ten"], "customers": ["c1"]}
@@ -309,3 +321,16 @@ def test_without_promotions_it_says_what_to_do(service, tmp_path, open_client, p
     response = open_client(api)("POST", URL, json={"promotions": ["ten"], "customers": ["c1"]})
     assert response.status_code == 409
     assert "[tables.promotions]" in response.json()["detail"]
+
+
+def test_the_client_goes_the_whole_way(service):
+    with Almanac("http://almanac", transport=Over(service.call)) as client:
+        assert client.campaign_choices().promotions[0].promotion_id == "ten"
+        assert client.receptivity("region:r2", "web").customers == 48
+        assert client.receptivity_of(["c1"], "web").time_zone == "Europe/Berlin"
+        assert client.receptivity_segments().segments[0].segment == "everyone"
+        asked = CampaignDraftRequest(promotions=["ten"], customers=["c1", "c2"], name="by client")
+        draft = client.draft_campaign(asked)
+        assert client.campaign_draft(draft.id) == draft
+        assert client.campaign_messages(draft.id).count(b"\r\n") == 3
+        assert client.decide_campaign(draft.id).customers == 2

@@ -13,6 +13,7 @@ import pytest
 from serving import contract, scenario_contract, stock_contract
 from serving.api import build_api
 from serving.client import Almanac, Incomplete, Refused, Retries
+from serving.client_campaigns import CampaignCalls
 from serving.customers.customers import open_customers
 from serving.openapi import build_openapi
 from serving.predictor import Predictor
@@ -78,12 +79,23 @@ def test_there_is_a_method_for_every_operation():
         for path, methods in build_openapi("0")["paths"].items()
         for method in methods
     }
-    source = inspect.getsource(Almanac)
+    source = inspect.getsource(Almanac) + inspect.getsource(CampaignCalls)
     for _, path in operations:
         kind = path.rsplit("/", 1)[-1]
         is_kind = kind in ("identify", "track", "page", "screen", "group", "alias")
         told = "/v1/{kind}" if is_kind else path.replace("/v1/customers/{customer}", "_path(name)")
-        assert told.partition("/export")[0] in source, path
+        told = told.removesuffix("/export").removesuffix("/timeline")
+        assert told in source, path
+
+
+def test_a_timeline_comes_page_after_page(almanac):
+    for number in range(7):
+        almanac.collect("track", {"messageId": f"m{number}", "userId": "ann", "event": "X"})
+    entries = list(almanac.timeline("ann", limit=3))
+    assert [entry.kind for entry in entries] == ["event"] * 7
+    paths = [request.url.path for request in almanac._caller.client._transport.seen]
+    assert paths.count("/v1/customers/ann/timeline") == 3
+    assert list(almanac.timeline("ann", channel="store")) == []
 
 
 def test_forecasts_come_page_after_page(almanac, forecast_table):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
 
 import almanac
 from features.errors import AlmanacError
+from serving.campaigns.drafts import DraftShelf
 from serving.customers.store import CustomerStore
 from tests.customer_messages import receive, view, write_project
 
@@ -53,7 +55,11 @@ def test_ingest_show_split_erase_and_purge(shop, tmp_path):
     assert "split into 2 people" in run("identity", "split", "1", "--reason", "two people")
     assert "split" in run("identity", "show", "ann")
     assert "erased: 2 events" in run("erase", "ann").replace("1 dead letters, ", "")
+    draft = DraftShelf(shop.workspace.root)
+    draft.write("d" * 32, b"{}")
+    os.utime(draft.folder / ("d" * 32), (0, 0))
     assert "erased ids from files" in run("purge")
+    assert list(draft.folder.iterdir()) == []  # past its day
     assert [json.loads(line)["action"] for line in run("keys", "audit").splitlines()] == ["erasure"]
     with pytest.raises(AlmanacError, match="nobody is known"):
         run("identity", "show", "ann")

@@ -22,6 +22,8 @@ from serving.customers.marks import Marker
 from serving.customers.purge import purge_store
 from serving.customers.settings import CustomersSettings
 from serving.customers.store import CustomerStore
+from serving.customers.timeline import tell_timeline
+from serving.customers.timeline_contract import TimelineQuery
 from serving.customers.writer import Writer
 from tests.customer_messages import (
     AS_OF,
@@ -234,3 +236,31 @@ def test_a_key_is_claimed_by_one_machine_and_its_answer_is_told_by_all(make_stor
     finally:
         for writer in writers:
             writer.stop()
+
+
+def test_it_tells_the_timelines_that_sqlite_tells(make_store, tmp_path):
+    """Of everybody, whole and in pages of seven."""
+    told = []
+    for store in (CustomerStore.open(write_project(tmp_path)), make_store()):
+        crowd, live = Crowd(12, deletes=0.0), open_live(store)
+        for _ in range(20):
+            store.apply(receive(*(crowd.write() for _ in range(10))))
+        names = [row[0] for row in store.session.rows("SELECT customer_id FROM profiles")]
+        told.append({name: read_timeline(live, name) for name in sorted(names)})
+        live.close()
+    assert told[0] == told[1]
+    assert sum(map(len, told[0].values())) > 100
+
+
+def read_timeline(live, name):
+    row = live.find([name])[name]
+    whole = tell_timeline(live, row, name, TimelineQuery(limit=200))
+    entries, cursor = [], None
+    while True:
+        page = tell_timeline(live, row, name, TimelineQuery(limit=7, cursor=cursor))
+        entries += page["entries"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert entries[:200] == whole["entries"]
+    return entries

@@ -19,7 +19,6 @@ from models.campaign.promotion_rules import read_rules
 from serving.campaigns.contract import CampaignDraftRequest
 from serving.campaigns.query import CampaignQuery, build_campaign_query
 from serving.campaigns.settings import CampaignSettings
-from serving.campaigns.tables import load_promotions
 from serving.names import nearest
 
 WINDOW = timedelta(days=7)
@@ -53,9 +52,10 @@ def tell_rules(settings: CampaignSettings) -> dict[str, Any]:
 
 def list_promotions(project: Project) -> list[dict[str, Any]]:
     """Return the promotions of a project, the one that ends last first; none without a table."""
-    if not project.workspace.table(PROMOTIONS.name).exists():
+    path = project.workspace.table(PROMOTIONS.name)
+    if not path.exists():
         return []
-    table, _ = load_promotions(project)
+    table = pd.read_parquet(path)
     rules = read_rules(table, table[Promotions.PROMOTION_ID])
     discount = table.drop_duplicates(Promotions.PROMOTION_ID).set_index(Promotions.PROMOTION_ID)[
         Promotions.DISCOUNT

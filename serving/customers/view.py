@@ -116,7 +116,8 @@ class CustomerView:
         own = row.stated.customer_id
         predictor = self.answers.over_people([person], [own], find_cutoff([person], now))
         start, end = default_window(now)
-        maps = []
+        maps: list[dict[str, Any]] = []
+        reasons: list[str] = []
         for channel in dict.fromkeys((*_ALWAYS, *used)):
             query = SendTimeQuery(
                 customers=[own],
@@ -126,9 +127,10 @@ class CustomerView:
                 quiet_hours=_QUIET,
                 top_k=_BEST,
                 has_all_slots=True,
-                has_reasons=True,
+                has_reasons=not maps,  # they are the same for every channel
             )
             (answer,) = predictor.answer(query)
+            reasons = answer.reasons or reasons
             low, high = predictor.scorer.bound(predictor.profiles.find_rows([own]), channel, _WEEK)
             maps.append(
                 {
@@ -144,7 +146,7 @@ class CustomerView:
         return {
             "model_version": self.model_version,
             "evidence": answer.evidence,
-            "reasons": answer.reasons or [],
+            "reasons": reasons,
             "channels": maps,
         }
 

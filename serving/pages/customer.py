@@ -5,19 +5,18 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.pages import heatmap, words
+from serving.pages import words
 from serving.pages.layout import render
 from serving.pages.locale import N_, NN_, Strings
 
 STRINGS: Strings = {
-    **heatmap.STRINGS,
     **words.CHANNELS,
     **words.SAID,
     "looking": N_("Looking …"),
     "unknown": N_("Nobody is known by this."),
     "unknownHint": N_(
         "Check the spelling, or name the kind, as in email:ann@example.com. Customers of the "
-        "tables are known here after `almanac ingest --history`."
+        "tables are known here after almanac ingest --history."
     ),
     "found": N_("Customer %(id)s is shown."),
     "asOf": N_("as of %(at)s"),
@@ -88,6 +87,13 @@ STRINGS: Strings = {
     "noPromotions": N_("No promotion runs within seven days."),
     "noWeek": N_("There is nothing to show of their hours."),
     "week.label": N_("%(channel)s: percent by hour of their week, in %(zone)s"),
+    "slot": N_("%(day)s %(hour)s"),
+    "cell": N_("%(slot)s: %(value)s, %(lift)s times the average, %(low)s to %(high)s"),
+    "day": N_("Day"),
+    "hours": N_("Hour"),
+    "legend": N_("Times the average hour"),
+    "legendUnder": N_("under %(x)s"),
+    "legendFrom": N_("%(x)s and more"),
     "measure.response": N_("How likely a message sent in the hour is answered."),
     "measure.reach": N_("How likely they are active within three hours from then."),
     "measure.activity": N_("How likely they are active in this hour."),
@@ -98,7 +104,23 @@ STRINGS: Strings = {
     "evidence.own history": N_("Rests mostly on their own history."),
     "evidence.segment": N_("Rests mostly on customers like them."),
     "evidence.global": N_("Rests mostly on everybody's hours."),
-    "entry.event": N_("Event"),
+    "event.page_view": N_("Page viewed"),
+    "event.screen_view": N_("Screen viewed"),
+    "event.visit": N_("Visit"),
+    "event.products_searched": N_("Products searched"),
+    "event.product_list_viewed": N_("Product list viewed"),
+    "event.promotion_viewed": N_("Promotion viewed"),
+    "event.promotion_clicked": N_("Promotion clicked"),
+    "event.product_clicked": N_("Product clicked"),
+    "event.product_viewed": N_("Product viewed"),
+    "event.product_added": N_("Product added"),
+    "event.product_removed": N_("Product removed"),
+    "event.product_reviewed": N_("Product reviewed"),
+    "event.cart_viewed": N_("Cart viewed"),
+    "event.checkout_started": N_("Checkout started"),
+    "event.payment_info_entered": N_("Payment details entered"),
+    "event.coupon_applied": N_("Coupon applied"),
+    "event.redemption": N_("Coupon redeemed"),
     "entry.order": N_("Order"),
     "entry.refund": N_("Refund"),
     "entry.cancellation": N_("Order called off"),
@@ -128,7 +150,7 @@ STRINGS: Strings = {
     "erase.models": N_("Models that learned from them: %(models)s."),
     "erase.noModels": N_("No published model learned from them."),
     "erase.files": N_(
-        "Tables, data sets, decisions and models still hold them until `almanac purge` has run."
+        "Tables, data sets, decisions and models still hold them until almanac purge has run."
     ),
     "erase.events": N_("events"),
     "erase.order_changes": N_("changes of orders"),

@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parent / "locales"
 LANGUAGES = ("en", "ar", "fa", "hy", "ne")
 """Dates and numbers are written as in these; texts in those that have catalogues."""
 SHELL = "shell"
-SHARED = ("words", "heatmap", SHELL)
+SHARED = ("words", SHELL)
 """Catalogues of texts that several pages show."""
 COOKIE = "almanac_language"
 

@@ -1,7 +1,7 @@
 // A draft as it is seen before anything is sent: figures, arms, schedule, reasons; then its file.
 import { download, postJson, showProblem } from "./api.js";
 import { date, dateTime, number } from "./format.js";
-import { HeatMap, nameSlot } from "./week_grid.js";
+import { HeatMap, nameSlot } from "./heatmap.js";
 import { t } from "./strings.js";
 import { fillTable } from "./table.js";
 
@@ -16,6 +16,8 @@ export function showDraft(draft, zone, { makeFigure, makeText }) {
   const about = { name: draft.campaign, at: dateTime(draft.decided_at, zone), from: dateTime(draft.window.start, zone), to: dateTime(draft.window.end, zone), zone };
   find("draft-about").textContent = `${t("draftFor", about)} ${t("dataAsOf", { date: date(draft.data_as_of) })}`;
   find("draft-figures").replaceChildren(...listFigures(plan, makeFigure));
+  find("draft-empty").hidden = plan.messages > 0;
+  find("draft-week").hidden = plan.messages === 0;
   showWeek(plan);
   showTables(plan, zone);
   find("draft-words").replaceChildren(...plan.words.map((words) => makeText("p", words)));

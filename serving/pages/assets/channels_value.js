@@ -1,5 +1,5 @@
 // What several channels are worth: the raw and the adjusted difference in one table with a picture.
-import { el } from "./elements.js";
+import { el, said } from "./elements.js";
 import { date, money, number, percent } from "./format.js";
 import { t } from "./strings.js";
 import { fillTable } from "./table.js";
@@ -10,7 +10,7 @@ const TWO = { maximumFractionDigits: 2 };
 
 export function showValue(place, value, currency) {
   const parts = value.lift === null
-    ? [el("p", { class: "notice warn" }, t("noLift"), " ", el("span", { lang: "en" }, value.missing ?? ""))]
+    ? [el("div", { class: "notice warn" }, el("p", {}, t("noLift")), said(asSentence(value.missing ?? ""), "p"))]
     : tellLift(value.lift);
   parts.push(el("p", { class: "faint" }, t("windows", {
     baseline: value.baseline_days, outcome: value.outcome_days, from: date(value.baseline_from),
@@ -18,6 +18,8 @@ export function showValue(place, value, currency) {
   if (value.mixes.length > 0) parts.push(makeMixes(value.mixes, currency));
   place.replaceChildren(...parts);
 }
+
+const asSentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function tellLift(lift) {
   const spend = lift.effects[0];

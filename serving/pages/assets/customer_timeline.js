@@ -95,7 +95,7 @@ export class Timeline {
       find("timeline").append(el("div", { class: "day" }, el("h4", {}, day), this.list));
       this.lastDay = day;
     }
-    const what = entry.kind === "event" ? entry.type.replaceAll("_", " ") : nameOf("entry", entry.kind);
+    const what = entry.kind === "event" ? nameOf("event", entry.type) : nameOf("entry", entry.kind);
     const line = el("li", { class: `entry is-${entry.kind}` },
       el("time", { datetime: entry.at }, this.clock.format(at)),
       el("strong", {}, what),

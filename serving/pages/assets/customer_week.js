@@ -1,12 +1,16 @@
 // When to write to a person: the hours of their week by channel, the best moments, and why.
 import { el, said } from "./elements.js";
 import { number, percent } from "./format.js";
-import { drawHeatmap } from "./heatmap.js";
+import { HeatMap, nameSlot } from "./heatmap.js";
 import { language, t } from "./strings.js";
 import { nameChannel, nameOf } from "./words.js";
 
 const find = (id) => document.getElementById(id);
+const BOUNDS = [0.3, 0.6, 1, 1.5, 2.2];
+const BEST = 3;
+const times = (x) => number(x, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
 let current = null;
+let heat = null;
 
 export function showWeek(customer, wanted, onChoose) {
   const week = customer.receptivity;
@@ -33,14 +37,37 @@ function showChannel(channel) {
   const { customer, week } = current;
   const map = week.channels.find((one) => one.channel === channel);
   find("week-measure").textContent = nameOf("measure", map.measure);
-  drawHeatmap(find("week"), {
-    probability: map.probabilities, low: map.low, high: map.high,
-    label: t("week.label", { channel: nameChannel(channel), zone: customer.time_zone }),
-  });
+  heat?.destroy();
+  heat = drawWeek(map, t("week.label", { channel: nameChannel(channel), zone: customer.time_zone }));
   find("best").replaceChildren(tellBest(map));
   const why = el("ul", {}, el("li", {}, nameOf("evidence", week.evidence.label)));
   for (const sentence of [week.evidence.words, ...week.reasons]) why.append(el("li", {}, said(sentence)));
   find("reasons").replaceChildren(why);
+}
+
+function drawWeek(map, caption) {
+  const order = map.probabilities.map((_, slot) => slot).sort((one, other) => map.probabilities[other] - map.probabilities[one]);
+  const average = map.probabilities.reduce((sum, one) => sum + one, 0) / map.probabilities.length;
+  const lift = (slot) => (average > 0 ? map.probabilities[slot] / average : 0);
+  const most = map.probabilities[order[0]];
+  const places = most >= 0.2 ? 0 : most >= 0.01 ? 1 : 2;
+  const digits = { maximumFractionDigits: places, minimumFractionDigits: places };
+  return new HeatMap(find("week"), {
+    caption,
+    show: (slot) => number(100 * map.probabilities[slot], digits),
+    describe: (slot) => t("cell", {
+      slot: nameSlot(slot), value: percent(map.probabilities[slot], digits), lift: times(lift(slot)),
+      low: percent(map.low[slot], digits), high: percent(map.high[slot], digits),
+    }),
+    level: (slot) => BOUNDS.filter((bound) => lift(slot) >= bound).length,
+    best: new Set(order.slice(0, BEST)),
+    legend: listLegend(),
+  });
+}
+
+function listLegend() {
+  const between = BOUNDS.slice(1).map((to, place) => `${times(BOUNDS[place])}–${times(to)}`);
+  return [t("legendUnder", { x: times(BOUNDS[0]) }), ...between, t("legendFrom", { x: times(BOUNDS.at(-1)) })];
 }
 
 function tellBest(map) {

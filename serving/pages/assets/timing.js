@@ -2,7 +2,7 @@
 import { getJson, postJson, showProblem } from "./api.js";
 import { openPlanner } from "./campaign.js";
 import { date, number, percent } from "./format.js";
-import { HeatMap, nameSlot } from "./week_grid.js";
+import { HeatMap, nameSlot } from "./heatmap.js";
 import { t } from "./strings.js";
 import { readFragment, readView, writeFragment, writeView } from "./view.js";
 
