@@ -90,6 +90,9 @@ def test_no_command_is_left_out_and_every_option_says_what_it_is():
         ("forecast", "--out", "x.csv", "--horizon", "0"),
         ("stock", "--out", "x.xlsx"),
         ("decisions", "export", "--out", "x.csv"),
+        ("report", "--out", __file__),
+        ("backtest", "demand", "--out", __file__),
+        ("forecast", "--out", f"{__file__}/x.csv"),
     ],
     ids=" ".join,
 )
@@ -186,12 +189,16 @@ def test_the_log_goes_elsewhere_where_the_workspace_cannot_be_written(tmp_path, 
         (["check", "--project", "{}/a.toml"], "{}/w"),
         (["check", "--project={}/a.toml"], "{}/w"),
         (["check", "-p", "{}/none.toml"], "{}/.almanac"),
+        (["check", "-p", "{}/plain.toml"], "{}/.almanac"),
+        (["check", "-p", "{}/odd.toml"], "{}/.almanac"),
         (["check"], ".almanac"),
         (["demo"], "demo/.almanac"),
     ],
 )
 def test_the_workspace_is_that_of_the_command_line(tmp_path, words, workspace):
     (tmp_path / "a.toml").write_text('[project]\nworkspace = "w"\n')
+    (tmp_path / "plain.toml").write_text("[project]\n")
+    (tmp_path / "odd.toml").write_text("project = 3\n")
     found = find_workspace([word.format(tmp_path) for word in words])
     assert found == Path(workspace.format(tmp_path))
 
