@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.core import TyperCommand, TyperGroup
@@ -18,7 +19,7 @@ from typer.main import get_command
 
 import almanac
 from commands import front_door
-from commands.completion import list_published
+from commands.completion import complete_product, list_published
 from commands.failures import explain, find_workspace, write_log
 from commands.front_door import COMMANDS
 from commands.options import CAMPAIGNS, DATA_SCIENCE, MERCHANDISING, OPERATIONS
@@ -275,6 +276,16 @@ def test_the_shell_offers_commands_kinds_and_regions(champion):
     project = str(champion.project.path)
     assert complete(f"almanac why --project {project} --region n") == ["north"]
     assert complete("almanac why --project /nowhere.toml --region n") == []
+
+
+@pytest.mark.parametrize(
+    ("shell", "offered"), [("complete_bash", r"SOFT\ DRINKS"), ("complete_zsh", "SOFT DRINKS")]
+)
+def test_a_name_of_two_words_stays_one(monkeypatch, shell, offered):
+    monkeypatch.setenv("_ALMANAC_COMPLETE", shell)
+    monkeypatch.setattr("commands.completion.list_published", lambda *_: ["SOFT DRINKS", "SOUP"])
+    context = SimpleNamespace(params={})
+    assert complete_product(context, "SOFT") == [offered]
 
 
 def test_levels_regions_and_products_of_the_published_forecasts(champion):
