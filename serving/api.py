@@ -25,7 +25,7 @@ from serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from serving.metrics import Metrics
 from serving.model_endpoint import ModelsEndpoint
 from serving.openapi import build_openapi
-from serving.pages.routes import choose_front, make_page_routes
+from serving.pages.routes import choose_front, make_pages
 from serving.predictor import Predictor
 from serving.responses import respond
 from serving.rollout.status import RolloutStatus
@@ -127,7 +127,7 @@ def build_api(
         Route("/openapi.json", about.openapi, methods=["GET"]),
         Route("/", choose_front(about.landing), methods=["GET"]),
     ]
-    pages = Router(make_page_routes(access, clock), redirect_slashes=False)
+    pages = make_pages(access, clock)
     return Edge(
         Router(guard(routes, access, clock), redirect_slashes=False, default=pages),
         metrics,

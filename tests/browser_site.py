@@ -100,6 +100,7 @@ def page(chromium, site) -> Iterator[Any]:
     """A page of a new browser profile; whatever a script or the security policy says fails it."""
     context = chromium.new_context(base_url=site.url, viewport={"width": 1280, "height": 900})
     opened = context.new_page()
+    opened.set_default_timeout(15_000)
     said: list[str] = []
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.on("console", lambda message: _note(said, message))

@@ -1,6 +1,7 @@
 """Frames and files of the pages: headers, languages, addresses, and what is not ours."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -73,6 +74,33 @@ def test_what_is_no_page_is_a_problem(call):
     assert call("POST", "/models").status_code == 405
     for path in ("x/../../routes.py", "..%2f..%2froutes.py", "no.js"):
         assert call("GET", f"/assets/0/{path}").status_code == 404
+
+
+def test_who_reads_is_led_on_from_an_address_that_is_none(call):
+    answer = call("GET", "/demnad", headers=HTML)
+    assert answer.status_code == 404
+    assert 'href="/models"' in answer.text
+    assert "demnad" not in answer.text.replace('value="/demnad"', "")
+
+
+@pytest.mark.parametrize("path", routes.PAGES)
+def test_scripts_ask_for_texts_that_the_page_holds(call, path):
+    text = call("GET", path, headers=HTML).text
+    held = json.loads(re.search(r'id="strings">(.*?)</script>', text, re.DOTALL)[1])
+    files = assets.load_assets().files
+    waiting = re.findall(r'<script type="module" src="/assets/\w+/([^"]+)"', text)
+    seen = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name.startswith("vendor/"):
+            continue
+        seen.add(name)
+        source = files[name].content.decode()
+        waiting += re.findall(r'from "\./([^"]+)"', source)
+        asked = set(re.findall(r'\bt\("([^"]+)"', source))
+        assert asked <= set(held), name
+        for start in re.findall(r"\bt\(`([^`$]*)\$\{", source):
+            assert any(key.startswith(start) for key in held), f"{name}: {start}"
 
 
 def test_files_are_kept_under_their_hash_and_asked_for_again_under_another(call):

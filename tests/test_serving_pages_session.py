@@ -170,6 +170,15 @@ def test_a_key_in_the_headers_needs_no_page(keyed):
     assert answer.status_code == 404
 
 
+def test_a_script_is_not_asked_for_basic_as_a_browser_would_open_a_window_of_its_own(keyed):
+    for headers in ({"sec-fetch-mode": "cors"}, {"x-almanac-page": "1"}):
+        answer = keyed.call("GET", "/v1/models", headers=headers)
+        assert answer.headers["www-authenticate"] == 'Bearer realm="key"'
+    for headers in ({"sec-fetch-mode": "navigate"}, {}):
+        answer = keyed.call("GET", "/v1/models", headers=headers)
+        assert answer.headers["www-authenticate"].startswith("Basic")
+
+
 def test_limits_hold_in_a_session(keyed):
     cookie = keyed.sign_in()
     statuses = [keyed.ask(cookie).status_code for _ in range(31)]

@@ -23,7 +23,10 @@ KEY_ID, HEADERS, REQUEST_ID = "almanac.key_id", "almanac.headers", "almanac.requ
 adds to the headers of the answer, and the id of the request."""
 SCOPES_HELD = "almanac.scopes"
 _PENDING = "almanac.admit"
-_ASK = {"WWW-Authenticate": 'Basic realm="key", charset="UTF-8", Bearer realm="key"'}
+_BEARER = 'Bearer realm="key"'
+_ASK = f'Basic realm="key", charset="UTF-8", {_BEARER}'
+PAGE_HEADER = b"x-almanac-page"
+"""What our own pages send with every request."""
 
 
 def guard(
@@ -95,7 +98,9 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if _PENDING in scope:
-                    raise _unauthorized()  # no endpoint may forget to look for the key in a body
+                    raise _unauthorized(
+                        scope
+                    )  # no endpoint may forget to look for the key in a body
             await send(message)
 
         try:
@@ -117,7 +122,7 @@ class Gate:
 
         def let_in(caller: Caller | None) -> None:
             if caller is None:
-                raise _unauthorized()
+                raise _unauthorized(scope)
             scope[KEY_ID], scope[SCOPES_HELD] = caller.key_id, caller.scopes
             count(access, caller, scope)
             _check_scope(caller, needed)
@@ -201,10 +206,15 @@ def _check_local(scope: Connection) -> None:
         )
 
 
-def _unauthorized() -> Problem:
+def _unauthorized(scope: Connection) -> Problem:
+    # Asked for Basic, a browser opens a window of its own over the page, and the page waits.
+    is_script = any(
+        name == PAGE_HEADER or (name == b"sec-fetch-mode" and value != b"navigate")
+        for name, value in scope["headers"]
+    )
     return Problem(
         Kind.UNAUTHORIZED,
         "Send a key that lives as the user of HTTP Basic, with an empty password, or a key or "
         "token as Bearer.",
-        headers=_ASK,
+        headers={"WWW-Authenticate": _BEARER if is_script else _ASK},
     )

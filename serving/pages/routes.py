@@ -18,14 +18,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from serving.access.callers import Access
 from serving.bodies import read_qualities
 from serving.pages import assets, models, overview
-from serving.pages.layout import ADDRESSES
+from serving.pages.layout import ADDRESSES, render
 from serving.pages.session import SessionEndpoints
 
 Show = Callable[[Request], Awaitable[Response]]
@@ -35,20 +37,37 @@ PAGES: Mapping[str, Show] = {
 }
 
 
-def make_page_routes(access: Access | None, clock: Callable[[], datetime]) -> list[Route]:
-    """Return the routes of all pages, but for `/`, whose address has an answer for machines too.
+def make_pages(access: Access | None, clock: Callable[[], datetime]) -> Router:
+    """Return what answers the addresses of all pages, but `/`, which has one for machines too.
 
     Frames are open to everybody: they hold no data. A page's script asks the API for that, in the
     name of the session.
+
+    Parameters
+    ----------
+    access : Access or None
+        Who may ask what.
+    clock : callable
+        Returns the time, with a zone.
     """
     session = SessionEndpoints(access, clock)
-    return [
+    routes = [
         *(Route(path, frame(show), methods=["GET"]) for path, show in PAGES.items() if path != "/"),
         Route(assets.PATH, assets.show, methods=["GET"]),
         Route("/session", session.show, methods=["GET"]),
         Route("/session", session.open, methods=["POST"]),
         Route("/session", session.end, methods=["DELETE"]),
     ]
+    return Router(routes, redirect_slashes=False, default=show_missing)
+
+
+async def show_missing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer what is at no address: a page for who reads, a problem for who asks otherwise."""
+    request = Request(scope, receive)
+    if request.method != "GET" or not prefers_html(request.headers.get("accept", "")):
+        raise HTTPException(404)
+    scope[ADDRESSES] = tuple(PAGES)
+    await render(request, "missing.html", status=404)(scope, receive, send)
 
 
 def frame(show: Show) -> Show:

@@ -41,7 +41,7 @@ async function send(method, path, { params, body, headers }) {
   try {
     return await fetch(url, {
       method,
-      headers: { Accept: "application/json", ...json, ...headers },
+      headers: { Accept: "application/json", "X-Almanac-Page": "1", ...json, ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {

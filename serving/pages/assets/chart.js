@@ -86,8 +86,9 @@ class Chart {
 
   describe() {
     const { bands, lines } = this.data;
-    const edge = () => ({ stroke: "transparent", width: 0, points: { show: false } });
-    const series = [{}, ...bands.flatMap(() => [edge(), edge()])];
+    // A fill alone would be too faint to see where an interval ends.
+    const edge = (band) => ({ stroke: () => readColor(band.edge ?? "--lead"), width: 1, alpha: 0.55, points: { show: false } });
+    const series = [{}, ...bands.flatMap((band) => [edge(band), edge(band)])];
     for (const line of lines) {
       series.push({ label: line.label, stroke: () => readColor(line.color ?? "--lead"), width: 2, dash: line.dash, points: { show: false } });
     }
@@ -127,7 +128,8 @@ class Chart {
   onCursor(plot) {
     const at = plot.cursor.idx;
     if (at === this.index || at === null || at === undefined) return;
-    this.point(at);
+    // After a key, what the pointer happens to lie on counts no more, though the scale moves it.
+    if (this.isPointed) this.point(at);
   }
 
   point(at) {
@@ -148,6 +150,7 @@ class Chart {
   }
 
   onKey(event) {
+    this.isPointed = false;
     const last = this.seconds.length - 1;
     const step = event.shiftKey ? 7 : 1;
     const moves = { ArrowRight: step, ArrowUp: step, ArrowLeft: -step, ArrowDown: -step, PageUp: 28, PageDown: -28, Home: -Infinity, End: Infinity };
@@ -163,7 +166,12 @@ class Chart {
     const x = this.seconds[at];
     if (x < min || x > max) this.setRange(x - (max - min) / 2, x + (max - min) / 2);
     this.point(at);
-    this.plot.setCursor({ left: this.plot.valToPos(x, "x"), top: this.plot.over.clientHeight / 2 }, false);
+    this.placeCursor();
+  }
+
+  placeCursor() {
+    const left = this.plot.valToPos(this.seconds[this.index], "x");
+    this.plot.setCursor({ left, top: this.plot.over.clientHeight / 2 }, false);
   }
 
   zoom(factor, center) {
@@ -183,6 +191,7 @@ class Chart {
     const middle = (min + max) / 2;
     const start = Math.min(Math.max(middle - width / 2, first), Math.max(last - width, first));
     this.plot.setScale("x", { min: start, max: start + width });
+    if (!this.isPointed && this.index !== null) this.placeCursor();
   }
 
   paintLegend() {

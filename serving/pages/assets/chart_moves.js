@@ -19,6 +19,7 @@ export function followPointer(chart) {
   }
 
   function onMove(event) {
+    chart.isPointed = true;
     if (!held) return;
     const shift = ((held.x - event.clientX) / over.clientWidth) * (held.max - held.min);
     wanted = [held.min + shift, held.max + shift];
@@ -30,10 +31,9 @@ export function followPointer(chart) {
     chart.place.classList.remove("is-held");
   }
 
-  // Without Ctrl the wheel scrolls the page, as anywhere else, unless the chart has the focus.
+  // Without Ctrl the wheel scrolls the page, as anywhere else.
   function onWheel(event) {
-    const hasFocus = document.activeElement === chart.place;
-    if (!event.ctrlKey && !event.metaKey && !hasFocus) return;
+    if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     const at = chart.plot.posToVal(event.clientX - over.getBoundingClientRect().left, "x");
     chart.zoom(event.deltaY > 0 ? 1.2 : 1 / 1.2, at);

@@ -13,7 +13,7 @@ function describeState(model) {
   if (model.refused_version && model.model_version) lines.push(t("refusedVersion", { version: model.refused_version }));
   if (model.proof === "unproven") lines.push(t("unproven"));
   const item = el("li", {}, el("strong", {}, `${t(`kind.${model.kind}`)}: `), lines.join(" "));
-  if (model.reason) item.append(" ", said(model.reason));
+  if (model.reason && model.state !== "not-published") item.append(" ", said(model.reason));
   return item;
 }
 

@@ -29,7 +29,7 @@ export function showGates(gates) {
 }
 
 export function showEvidence(kind, evidence) {
-  const whole = el("div", {}, showScores(kind, evidence));
+  const whole = el("div", { class: "evidence" }, showScores(kind, evidence));
   const figures = el("div", { class: "figures" });
   if (evidence.calibration.length) figures.append(showCalibration(evidence.calibration));
   if (evidence.coverage.length) figures.append(showCoverage(evidence.coverage));
@@ -58,6 +58,7 @@ function compare(kind, scores) {
 }
 
 function showScores(kind, { scores }) {
+  if (!scores.length) return null;
   const levels = [...new Set(scores.map((one) => one.level))];
   const place = el("div", {});
   const names = MEASURES.filter((name) => name in (scores[0]?.measures ?? {}));
