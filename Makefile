@@ -51,7 +51,7 @@ node_modules/axe-core/axe.min.js:
 	npm install --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --silent $(AXE)
 
 clean: ## Remove the environment and the demo
-	rm -rf .venv demo
+	rm -rf .venv demo node_modules .screenshots
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -57,6 +57,9 @@ async function readProblem(response) {
   }
 }
 
+// What may be otherwise a moment later: nobody answered, too much was asked, the service failed.
+const mayPass = (status) => !status || status === 429 || status >= 500;
+
 // Say in an element what went wrong, and what to do: enter a key, use another, try again.
 export function showProblem(element, error, retry) {
   if (!(error instanceof ApiProblem)) console.error(error);
@@ -71,7 +74,7 @@ export function showProblem(element, error, retry) {
     const button = add(box, "button", t("shell.enterKey"));
     button.type = "button";
     button.addEventListener("click", () => document.dispatchEvent(new CustomEvent("almanac:key")));
-  } else if (retry) {
+  } else if (retry && mayPass(error.status)) {
     const button = add(box, "button", t("shell.retry"));
     button.type = "button";
     button.addEventListener("click", retry);
