@@ -7,6 +7,8 @@ large; whatever goes wrong, it offers nothing rather than an error in the middle
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import typer
 MOST_BYTES = 64 * 2**20
 """Of the forecasts; larger ones take longer to read than to type."""
 MOST_OFFERED = 200
+VARIABLE = "_ALMANAC_COMPLETE"
+"""How the shell asks, and which one it is."""
 
 
 def complete_level(context: typer.Context, incomplete: str) -> list[str]:
@@ -59,7 +63,13 @@ def _complete(context: typer.Context, column: str, incomplete: str) -> list[str]
     project = context.params.get("project") or Path("almanac.toml")
     values = ["all", *_quietly(lambda: list_published(Path(project), column))]
     offered = [value for value in dict.fromkeys(values) if value.startswith(incomplete)]
-    return offered[:MOST_OFFERED]
+    # Bash alone inserts what it is given as it is: a name with a blank would be two words.
+    is_bash = os.environ.get(VARIABLE, "").startswith("complete_bash")
+    return [_escape(value) if is_bash else value for value in offered[:MOST_OFFERED]]
+
+
+def _escape(value: str) -> str:
+    return re.sub(r"([^\w@%+=:,./-])", r"\\\1", value)
 
 
 def _quietly(listed: Callable[[], list[str]]) -> list[str]:

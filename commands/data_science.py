@@ -62,7 +62,7 @@ def features(
 
 def backtest(
     kind: KindName,
-    out: Annotated[Path, typer.Option(help="Folder for scores.csv and forecasts.parquet.")],
+    out: Annotated[Path, typer.Option(help="Folder for scores and forecasts.", file_okay=False)],
     project: ProjectFile = DEFAULT_PROJECT,
 ) -> None:
     """Score the method and its baselines on rolling origins, without registering a model."""
@@ -107,7 +107,7 @@ def promote(
 
 
 def report(
-    out: Annotated[Path, typer.Option(help="Folder for the page.")],
+    out: Annotated[Path, typer.Option(help="Folder for the page.", file_okay=False)],
     about: Annotated[
         Report, typer.Argument(help="training: what was found; omnichannel: customers' journeys.")
     ] = Report.training,

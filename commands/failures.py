@@ -30,6 +30,7 @@ _SYSTEM = {
     errno.EROFS: "the disk is read-only; put [project] workspace on one that can be written",
     errno.ENOENT: "there is no such file; look at the name, and whether somebody removed it",
     errno.EISDIR: "a folder is where a file should be; name a file",
+    errno.EEXIST: "something of this name is there already; name another",
     errno.ENOTDIR: "a file is where a folder should be; name a folder",
     errno.EMFILE: "too many files are open; raise the limit with `ulimit -n 4096`",
     errno.EADDRINUSE: "the port is taken; stop what listens there, or set another port",
@@ -102,7 +103,7 @@ def find_workspace(arguments: Sequence[str]) -> Path:
     """Return the workspace that a command line is about, without refusing anything."""
     project = _find_project(arguments)
     named: object = None
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         named = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["workspace"]
     return project.parent / (named if isinstance(named, str) else DEFAULT_WORKSPACE)
 

@@ -32,7 +32,7 @@ def serve(project: ProjectFile = DEFAULT_PROJECT) -> None:
 
 
 def monitor(
-    out: Annotated[Path | None, typer.Option(help="Folder for a copy of both files.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for a copy.", file_okay=False)] = None,
     now: Annotated[
         str, typer.Option(help="Judge as of this moment, with offset; else the clock's.")
     ] = "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -25,16 +26,24 @@ class Kind(StrEnum):
 
 
 def check_table_file(out: Path | None) -> Path | None:
-    """Refuse a file that is neither CSV nor Parquet, before any work."""
-    if out is not None and out.suffix not in (".csv", ".parquet"):
+    """Refuse a file that is neither CSV nor Parquet or cannot be written, before any work."""
+    if out is not None and (out.suffix not in (".csv", ".parquet") or out.is_dir()):
         raise typer.BadParameter(f"expected FILE.csv or FILE.parquet, got {out.name}")
-    return out
+    return _check_place(out)
 
 
 def check_parquet_file(out: Path | None) -> Path | None:
     """Refuse a file that is not Parquet, before any work."""
     if out is not None and out.suffix != ".parquet":
         raise typer.BadParameter(f"expected FILE.parquet, got {out.name}")
+    return _check_place(out)
+
+
+def _check_place(out: Path | None) -> Path | None:
+    if out is not None:
+        there = next(parent for parent in out.absolute().parents if parent.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise typer.BadParameter(f"{there} is no folder that can be written")
     return out
 
 

@@ -36,7 +36,8 @@ def greet(settings: ServingSettings, project_option: str = "") -> list[str]:
 def list_pages(settings: ServingSettings) -> str:
     """Return what every page is, with its address, a line each."""
     at = address(settings)
-    return "\n".join(f"  {NAVIGATION[path][0]:<20}{at}{path}" for path in PAGES)
+    names = {path: NAVIGATION[path][0] if path in NAVIGATION else path for path in PAGES}
+    return "\n".join(f"  {name:<20}{at}{path}" for path, name in names.items())
 
 
 def _describe(model: dict[str, Any], option: str) -> str:

@@ -20,6 +20,8 @@ from typing import Any
 from features.errors import AlmanacError
 from features.project import Project
 from serving.access.callers import is_anybody_asked
+from serving.customers.settings import is_store_used
+from serving.customers.store import CustomerStore
 from serving.decisions.keeper import Keeper
 from serving.drain import place_mark
 from serving.rollout.follower import Follower
@@ -102,6 +104,7 @@ def start(project: Project) -> subprocess.Popen[bytes]:
     settings = read_settings(project)
     check_exposure(project, settings)
     check_free(settings)
+    check_customers(project)
     mark = place_mark(project, settings)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.unlink(missing_ok=True)  # of one that was killed
@@ -203,6 +206,22 @@ def check_exposure(project: Project, settings: ServingSettings) -> None:
             "could read and erase everything: make a key with `almanac keys create`, configure "
             "[access.oidc], or set host to 127.0.0.1"
         )
+
+
+def check_customers(project: Project) -> None:
+    """Raise NotStarted if there is a store of customers that cannot be opened.
+
+    A worker would refuse to start without it, again and again, and only its log would say why.
+    """
+    if not is_store_used(project):
+        return
+    try:
+        CustomerStore.open(project).close()
+    except (AlmanacError, OSError) as error:
+        raise NotStarted(
+            f"{error}. Without its customers the service would not know who agreed and who was "
+            "erased; `almanac doctor` says how to mend it"
+        ) from None
 
 
 def check_free(settings: ServingSettings) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.core import TyperCommand, TyperGroup
@@ -18,7 +19,7 @@ from typer.main import get_command
 
 import almanac
 from commands import front_door
-from commands.completion import list_published
+from commands.completion import complete_product, list_published
 from commands.failures import explain, find_workspace, write_log
 from commands.front_door import COMMANDS
 from commands.options import CAMPAIGNS, DATA_SCIENCE, MERCHANDISING, OPERATIONS
@@ -90,6 +91,9 @@ def test_no_command_is_left_out_and_every_option_says_what_it_is():
         ("forecast", "--out", "x.csv", "--horizon", "0"),
         ("stock", "--out", "x.xlsx"),
         ("decisions", "export", "--out", "x.csv"),
+        ("report", "--out", __file__),
+        ("backtest", "demand", "--out", __file__),
+        ("forecast", "--out", f"{__file__}/x.csv"),
     ],
     ids=" ".join,
 )
@@ -186,12 +190,16 @@ def test_the_log_goes_elsewhere_where_the_workspace_cannot_be_written(tmp_path, 
         (["check", "--project", "{}/a.toml"], "{}/w"),
         (["check", "--project={}/a.toml"], "{}/w"),
         (["check", "-p", "{}/none.toml"], "{}/.almanac"),
+        (["check", "-p", "{}/plain.toml"], "{}/.almanac"),
+        (["check", "-p", "{}/odd.toml"], "{}/.almanac"),
         (["check"], ".almanac"),
         (["demo"], "demo/.almanac"),
     ],
 )
 def test_the_workspace_is_that_of_the_command_line(tmp_path, words, workspace):
     (tmp_path / "a.toml").write_text('[project]\nworkspace = "w"\n')
+    (tmp_path / "plain.toml").write_text("[project]\n")
+    (tmp_path / "odd.toml").write_text("project = 3\n")
     found = find_workspace([word.format(tmp_path) for word in words])
     assert found == Path(workspace.format(tmp_path))
 
@@ -268,6 +276,16 @@ def test_the_shell_offers_commands_kinds_and_regions(champion):
     project = str(champion.project.path)
     assert complete(f"almanac why --project {project} --region n") == ["north"]
     assert complete("almanac why --project /nowhere.toml --region n") == []
+
+
+@pytest.mark.parametrize(
+    ("shell", "offered"), [("complete_bash", r"SOFT\ DRINKS"), ("complete_zsh", "SOFT DRINKS")]
+)
+def test_a_name_of_two_words_stays_one(monkeypatch, shell, offered):
+    monkeypatch.setenv("_ALMANAC_COMPLETE", shell)
+    monkeypatch.setattr("commands.completion.list_published", lambda *_: ["SOFT DRINKS", "SOUP"])
+    context = SimpleNamespace(params={})
+    assert complete_product(context, "SOFT") == [offered]
 
 
 def test_levels_regions_and_products_of_the_published_forecasts(champion):

@@ -69,7 +69,7 @@ def test_settings_shown_are_the_defaults(key):
 
 def test_commands_and_options_are_there():
     commands = get_command(almanac.app).commands
-    shown = re.findall(r"^\$? ?almanac ([\w-]+)(.*)$", "\n".join(
+    shown = re.findall(r"^\$? ?almanac ([a-z][\w-]*)(.*)$", "\n".join(
         find_blocks("sh") + find_blocks("console")), re.MULTILINE)  # fmt: skip
     names = {name for name, _ in shown}
     assert {"why", "what-if", "stock", "forecast", "serve", "plan-campaign"} <= names

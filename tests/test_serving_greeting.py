@@ -91,6 +91,17 @@ def test_a_taken_port_says_by_whom(settings, tmp_path):
         start(project)
 
 
+def test_a_damaged_store_of_customers_is_refused_at_once(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "almanac.toml").write_text(f"[serving]\nport = {port}\n")
+    (tmp_path / ".almanac").mkdir()
+    (tmp_path / ".almanac" / "customers.db").write_bytes(b"no database at all" * 400)
+    with pytest.raises(NotStarted, match=r"not a database.*almanac doctor"):
+        start(load_project(tmp_path / "almanac.toml"))
+
+
 def test_a_port_whose_owner_says_nothing(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from commands.health.finding import Finding, ok, problem, warning
 from features.project import Project
 
+PACKAGE = "almanac"
 GIB = 2**30
 SOURCE_TREE = Path(__file__).resolve().parents[2]
 Declared = tuple[Sequence[Requirement], Sequence[Requirement]]
@@ -62,14 +63,11 @@ def read_declared(project: Path = SOURCE_TREE / "pyproject.toml") -> Declared:
 
     The source tree comes first because it may have moved on since it was installed.
     """
-    try:
-        declared = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    declared = tomllib.loads(project.read_text("utf-8"))["project"] if project.is_file() else {}
+    if declared.get("name") == PACKAGE:
         extras = [one for more in declared["optional-dependencies"].values() for one in more]
-        return [Requirement(one) for one in declared["dependencies"]], list(
-            map(Requirement, extras)
-        )
-    except (OSError, KeyError):
-        every = [Requirement(text) for text in requires("almanac") or []]
+        return [Requirement(one) for one in declared["dependencies"]], [*map(Requirement, extras)]
+    every = [Requirement(text) for text in requires(PACKAGE) or []]
     needed = [one for one in every if "extra" not in str(one.marker or "")]
     return needed, [one for one in every if one not in needed]
 
