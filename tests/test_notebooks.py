@@ -227,7 +227,7 @@ def test_promotion_refuses_the_worse_and_touches_no_champion(runs):
     assert run.comparison["verdict"][0] == "refused"
     assert "published is still version 1" in run.output
     assert "WAPE ÷ that of the present champion, on the same data" in run.output
-    assert "both were trained and scored on the same data" in run.output
+    assert "both saw the same data" in run.output
     assert run.output.rstrip().endswith("mlflow.db")
     assert not (run.project.parent / ".almanac" / "published").exists()
     assert run.n_figures == 3
