@@ -2,20 +2,29 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-all check audit lock clean
+.PHONY: help demo test test-all test-browser check audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/demo.stamp ## Install, train on the sample, serve it on port 3000
 	$(BIN)/almanac demo
 
 test: .venv/dev.stamp ## Run the fast tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not browser"
 
 test-all: .venv/dev.stamp ## Run every test, the slow ones too
 	$(BIN)/python -m pytest
+
+# Its own tools are asked for by name: neither a browser nor node belongs to who only runs Almanac.
+test-browser: .venv/dev.stamp node_modules/axe-core/axe.min.js ## Use the pages in Chromium
+	@$(BIN)/python -c 'import playwright' 2>/dev/null || \
+	  { echo "Needs Playwright: $(BIN)/python -m pip install playwright"; exit 1; }
+	@command -v "$${ALMANAC_CHROMIUM:-chromium}" >/dev/null || \
+	  { echo "Needs Chromium: apt-get install chromium, or name it: ALMANAC_CHROMIUM=/path/to/chrome"; exit 1; }
+	$(BIN)/python -m pytest -m browser
+	@echo "What the pages looked like is in .screenshots/"
 
 check: .venv/dev.stamp ## Lint, format, types and the direction of imports
 	$(BIN)/ruff check .
@@ -35,6 +44,11 @@ lock: ## Resolve the dependencies anew
 	    --group build --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	    --quiet $${target#*:} --output-file locks/$${target%%:*}.txt || exit 1; \
 	done
+
+AXE := axe-core@4.14.1
+node_modules/axe-core/axe.min.js:
+	@command -v npm >/dev/null || { echo "Needs npm, which fetches axe-core: apt-get install npm"; exit 1; }
+	npm install --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --silent $(AXE)
 
 clean: ## Remove the environment and the demo
 	rm -rf .venv demo

@@ -23,7 +23,9 @@ from serving.forecast_endpoints import ForecastEndpoints
 from serving.idempotency import Endpoint
 from serving.metrics import MEDIA_TYPE as METRICS_TYPE
 from serving.metrics import Metrics
+from serving.model_endpoint import ModelsEndpoint
 from serving.openapi import build_openapi
+from serving.pages.routes import choose_front, make_pages
 from serving.predictor import Predictor
 from serving.responses import respond
 from serving.rollout.status import RolloutStatus
@@ -41,6 +43,7 @@ ADDRESSES = {
     "stock advice": "GET /v1/stock-advice",
     "allocations": "POST /v1/allocations",
     "assortment": "GET /v1/assortment",
+    "models": "GET /v1/models",
     "outcomes": "POST /v1/outcomes",
     "events": "POST /v1/batch",
     "customers": "GET /v1/customers/{id}",
@@ -99,6 +102,7 @@ def build_api(
     scenarios = ScenarioEndpoint(predictor, settings)
     stock = StockEndpoints(predictor, settings)
     about = AboutEndpoints(predictor, metrics, Scrape(workspace, clock), drain, rollout)
+    models = ModelsEndpoint(predictor, workspace, settings.mlflow_url)
     take_outcomes: Endpoint = OutcomesEndpoint(decisions, settings, clock).take
     customers, idempotency = predictor.customers, None
     if customers is not None:
@@ -114,16 +118,18 @@ def build_api(
         Route("/v1/allocations", stock.allocations, methods=["POST"]),
         Route("/v1/assortment", stock.assortment, methods=["GET"]),
         Route("/v1/forecasts/what-if", scenarios.what_if, methods=["POST"]),
+        Route("/v1/models", models.models, methods=["GET"]),
         Route("/v1/outcomes", take_outcomes, methods=["POST"]),
         *make_customer_routes(customers, predictor.use_customers, metrics, clock, idempotency),
         Route("/livez", about.livez, methods=["GET"]),
         Route("/readyz", about.readyz, methods=["GET"]),
         Route("/metrics", about.metrics_text, methods=["GET"]),
         Route("/openapi.json", about.openapi, methods=["GET"]),
-        Route("/", about.landing, methods=["GET"]),
+        Route("/", choose_front(about.landing), methods=["GET"]),
     ]
+    pages = make_pages(access, clock)
     return Edge(
-        Router(guard(routes, access, clock), redirect_slashes=False),
+        Router(guard(routes, access, clock), redirect_slashes=False, default=pages),
         metrics,
         timeout_seconds=settings.timeout_seconds,
         max_concurrency=settings.max_concurrency,

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 from pydantic import BaseModel
 
-from serving import contract, scenario_contract, stock_contract
+from serving import contract, model_contract, scenario_contract, stock_contract
 from serving.client_calls import Caller, Refused, Retries
 from serving.customers import contract as customers
 from serving.decisions import contract as decisions
@@ -159,6 +159,10 @@ class Almanac:
     def forecast_levels(self) -> contract.ForecastLevels:
         """Return what can be asked of the forecasts."""
         return self._get("/v1/forecasts/levels", contract.ForecastLevels)
+
+    def models(self) -> model_contract.Models:
+        """Return which models there are, and how they were judged."""
+        return self._get("/v1/models", model_contract.Models)
 
     def what_if(self, asked: scenario_contract.ScenarioRequest) -> scenario_contract.WhatIf:
         """Return another price or promotion beside the plan."""

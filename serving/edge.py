@@ -99,10 +99,11 @@ class Edge:
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
+                own = {name for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", exchange.request_id.encode()),
-                    *_SECURE_HEADERS,
+                    *((name, value) for name, value in _SECURE_HEADERS if name not in own),
                     *self._closing(),
                     *(_SECURE_CHANNEL if scope.get("scheme") == "https" else ()),
                     *scope.get(HEADERS, ()),

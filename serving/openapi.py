@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving import contract, scenario_contract, stock_contract
+from serving import contract, model_contract, scenario_contract, stock_contract
 from serving.access.description import SCHEMES, describe_access
 from serving.customers import contract as customers
 from serving.customers.collect_endpoints import PATHS
@@ -39,6 +39,7 @@ _MODELS: tuple[tuple[type[BaseModel], Mode], ...] = (
     (stock_contract.AllocationRequest, "validation"),
     (stock_contract.Allocation, "validation"),
     (stock_contract.AssortmentPage, "validation"),
+    (model_contract.Models, "validation"),
     (customers.SegmentMessage, "validation"),
     (customers.SegmentBatch, "validation"),
     (customers.Collected, "validation"),
@@ -167,6 +168,18 @@ def _paths() -> dict[str, Any]:
                     {"200": _answers("Levels that are forecast.", {JSON: contract.ForecastLevels})},
                     (Kind.INVALID, Kind.NOT_LOADED),
                 )
+            )
+        },
+        "/v1/models": {
+            "get": _operation(
+                "models",
+                "Which models there are, how they were judged, and whether they still hold",
+                {
+                    "200": _answers(
+                        "Champions, challengers, monitor.", {JSON: model_contract.Models}
+                    )
+                },
+                (Kind.INVALID, Kind.NOT_ACCEPTABLE),
             )
         },
         **_stock_paths(),

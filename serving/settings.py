@@ -65,6 +65,8 @@ class ServingSettings(Settings):
     follow_registry_seconds: float = Field(default=0.0, ge=0.0, le=86_400.0)
     """How often the MLflow registry is asked whether another version is champion; 0 = never."""
     tracing: TracingSettings = TracingSettings()
+    mlflow_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Where people reach MLflow; the page of models links there."""
 
 
 def read_settings(project: Project) -> ServingSettings:

@@ -22,6 +22,7 @@ from models.receptivity.send_time import LightGBMSendTime, SendTimeModel
 from serving.api import build_api
 from serving.predictor import Predictor
 from serving.settings import ServingSettings
+from tests.browser_site import chromium, page, site  # noqa: F401
 from tests.scenario_project import Published, publish_scenarios
 
 N_CUSTOMERS = 240

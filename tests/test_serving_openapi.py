@@ -36,6 +36,8 @@ REQUESTS = [
     ("POST", "/v1/allocations", {"content": b"{}"}),
     ("GET", "/v1/assortment?region=s1", {}),
     ("GET", "/v1/assortment", {}),
+    ("GET", "/v1/models", {}),
+    ("GET", "/v1/models?x=1", {}),
     ("GET", "/livez", {}),
     ("GET", "/readyz", {}),
     ("GET", "/metrics", {}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,9 +20,11 @@ from features.progress import Progress
 from features.project import Project
 from models.artifact import load_artifact, load_published, write_artifact
 from models.golden.check import add_golden
+from training.evidence import Evidence, add_evidence
 from training.gates import Verdict
 from training.publish import publish_bundle
 from training.quality.measure import measure_quality
+from training.records import Outcome, record_training, record_verdict
 from training.tracking import (
     CHALLENGER,
     CHAMPION,
@@ -66,6 +69,8 @@ class Recipe:
         Project, challenger's tables, champion's tables on the same data or None → `Verdict`.
     plot : callable
         Evidence tables, folder → writes PNG files there.
+    tell : callable
+        Files of the model, evidence tables → what is published of the evidence with the model.
     compare : callable, optional
         Project, kind, champion, parameters, evidence tables, folder of the model → tables of what
         changed since the champion, which are evidence too.
@@ -79,6 +84,7 @@ class Recipe:
     judge: Callable[[Project, Tables, Tables | None], Verdict]
     plot: Callable[[Tables, Path], None]
     optional_inputs: tuple[str, ...] = ()
+    tell: Callable[[Mapping[str, bytes], Tables], Evidence] = lambda _files, _tables: {}
     compare: (
         Callable[[Project, str, Version, Mapping[str, object], Tables, Path], Tables] | None
     ) = None
@@ -119,12 +125,13 @@ def train(
     parameters = _flatten(configuration)
     evidence = project.workspace.runs / recipe.kind
     tables = {**trained.tables, **measure_quality(project, recipe.tables(project))}
+    told = recipe.tell(trained.files, tables)
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / recipe.kind
         digest = write_artifact(
             bundle,
             recipe.kind,
-            add_golden(recipe.kind, trained.files),
+            add_golden(recipe.kind, add_evidence(trained.files, told)),
             configuration,
             code_version=package_version("almanac"),
         )
@@ -142,6 +149,14 @@ def train(
             evidence=evidence,
         )
         version = tracker.log_training(record, digest)
+    record_training(
+        project.workspace.published,
+        recipe.kind,
+        version.number,
+        registered=tracker.model_name(recipe.kind),
+        evidence=told,
+        now=datetime.now(UTC),
+    )
     progress.say(f"{recipe.kind}: version {version.number} is the challenger")
     return version
 
@@ -165,11 +180,23 @@ def promote(
         tables = read_evidence(tracker.download_evidence(challenger, Path(folder)))
         rival = _champion_tables(project, recipe, tracker, challenger, bundle, progress)
         verdict = recipe.judge(project, tables, rival)
-        outcome = "passed" if verdict.is_passed else "forced" if forced_because else "refused"
+        outcome: Outcome = (
+            "passed" if verdict.is_passed else "forced" if forced_because else "refused"
+        )
         tags = {"verdict": outcome, "verdict.failures": verdict.failures or "none"}
         if forced_because:
             tags["verdict.forced_because"] = forced_because
         tracker.log_verdict(challenger, tags, verdict.to_json())
+        record_verdict(
+            project.workspace.published,
+            recipe.kind,
+            challenger.number,
+            verdict=verdict,
+            outcome=outcome,
+            because=forced_because if outcome == "forced" else None,
+            evidence=recipe.tell(load_artifact(bundle, recipe.kind).files, tables),
+            now=datetime.now(UTC),
+        )
         for check in verdict.checks:
             progress.say(f"  {'passed' if check.is_passed else 'FAILED'}  {check.words}")
         if outcome == "refused":

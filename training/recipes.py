@@ -23,6 +23,7 @@ from training.demand.steps import (
     load_panel,
 )
 from training.demand.stock_files import decide_stock
+from training.evidence import tell_demand
 from training.gates import Verdict, judge_demand
 from training.lifecycle import Recipe, Tables, Trained
 from training.plots import plot_demand
@@ -132,6 +133,7 @@ RECIPES = {
         backtest=_backtest_demand,
         judge=_judge_demand,
         plot=plot_demand,
+        tell=tell_demand,
         compare=compare_with_champion,
     ),
     PROMOTION.kind: replace(PROMOTION, compare=compare_with_champion),

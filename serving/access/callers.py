@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.project import Project
+from features.served.pseudonyms import load_key
 from serving.access.audit import AuditLog
 from serving.access.keyfile import KeyFile
-from serving.access.keys import PREFIX, is_match, read_key_id
+from serving.access.keys import PREFIX, Key, is_match, read_key_id
 from serving.access.rate_limits import Quota, RateLimits
 from serving.access.scopes import Scope
+from serving.access.sessions import Sessions
 from serving.access.settings import AccessSettings, find_folder, find_keys_file, read_settings
 from serving.logs import FIELDS, LOGGER
 
@@ -53,6 +55,8 @@ class Access:
     audit : AuditLog
     tokens : Tokens or None
         None where no identity provider is configured.
+    sessions : Sessions or None
+        None where the pages take no keys.
     """
 
     def __init__(
@@ -62,8 +66,10 @@ class Access:
         limits: RateLimits | None,
         audit: AuditLog,
         tokens: Tokens | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self.settings, self.keys, self.tokens = settings, keys, tokens
+        self.sessions = sessions
         self.limits, self.audit = limits, audit
 
     @property
@@ -79,9 +85,24 @@ class Access:
         if not text.startswith(f"{PREFIX}_") and self.tokens is not None:
             found = await self.tokens.identify(text)
             return None if found is None else Caller(*found, self.settings.requests_per_minute)
+        key = self.find_key(text, now)
+        return None if key is None else self._describe(key)
+
+    def find_key(self, text: str, now: datetime) -> Key | None:
+        """Return the living key that `text` is; None where it is none."""
         key = self.keys.keys.get(read_key_id(text))
         if not is_match(key, text, now) or key is None or not key.is_live(now):
             return None
+        return key
+
+    def identify_session(self, cookie: str, now: datetime) -> Caller | None:
+        """Return whom a session of the pages speaks for; None where it has ended."""
+        if self.sessions is None:
+            return None
+        key = self.sessions.read(cookie, self.keys.keys, now)
+        return None if key is None else self._describe(key)
+
+    def _describe(self, key: Key) -> Caller:
         own = key.requests_per_minute
         limit = self.settings.requests_per_minute if own is None else own
         return Caller(key.key_id, frozenset(key.scopes), limit)
@@ -122,6 +143,7 @@ def open_access(project: Project) -> Access:
         _open_limits(folder / "limits"),
         open_audit(project),
         tokens,
+        Sessions(lambda: load_key(project.workspace.root)),
     )
 
 

@@ -14,7 +14,8 @@ from starlette.types import Scope as Connection
 from serving.access.audit import REFUSED, Entry
 from serving.access.callers import Access, Caller
 from serving.access.credentials import read_body_key, read_credential
-from serving.access.scopes import AUDITED, Scope, find_scope, name_operation
+from serving.access.scopes import AUDITED, Scope, find_scope, is_held, name_operation
+from serving.access.sessions import SAFE_METHODS, is_same_origin, read_cookie
 from serving.problems import Kind, Problem
 
 KEY_ID, HEADERS, REQUEST_ID = "almanac.key_id", "almanac.headers", "almanac.request_id"
@@ -22,7 +23,10 @@ KEY_ID, HEADERS, REQUEST_ID = "almanac.key_id", "almanac.headers", "almanac.requ
 adds to the headers of the answer, and the id of the request."""
 SCOPES_HELD = "almanac.scopes"
 _PENDING = "almanac.admit"
-_ASK = {"WWW-Authenticate": 'Basic realm="key", charset="UTF-8", Bearer realm="key"'}
+_BEARER = 'Bearer realm="key"'
+_ASK = f'Basic realm="key", charset="UTF-8", {_BEARER}'
+PAGE_HEADER = b"x-almanac-page"
+"""What our own pages send with every request."""
 
 
 def guard(
@@ -94,7 +98,9 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if _PENDING in scope:
-                    raise _unauthorized()  # no endpoint may forget to look for the key in a body
+                    raise _unauthorized(
+                        scope
+                    )  # no endpoint may forget to look for the key in a body
             await send(message)
 
         try:
@@ -114,15 +120,20 @@ class Gate:
             _check_local(scope)
             return
 
-        async def admit(text: str | None) -> None:
-            caller = None if text is None else await access.identify(text, self.clock())
+        def let_in(caller: Caller | None) -> None:
             if caller is None:
-                raise _unauthorized()
+                raise _unauthorized(scope)
             scope[KEY_ID], scope[SCOPES_HELD] = caller.key_id, caller.scopes
-            _count(access, caller, scope)
+            count(access, caller, scope)
             _check_scope(caller, needed)
 
+        async def admit(text: str | None) -> None:
+            let_in(None if text is None else await access.identify(text, self.clock()))
+
         text = read_credential(scope["headers"])
+        if text is None and (caller := _find_session(access, scope, self.clock())):
+            let_in(caller)
+            return
         if text is None and needed is Scope.INGEST:
             scope[_PENDING] = admit
             return
@@ -138,7 +149,30 @@ class Gate:
         self.access.audit.write(entry)
 
 
-def _count(access: Access, caller: Caller, scope: Connection) -> None:
+def _find_session(access: Access, scope: Connection, now: datetime) -> Caller | None:
+    """Return whose session of the pages a request belongs to.
+
+    Any page of the web can have a browser send a request; only ours may have one change something
+    in a session's name.
+    """
+    cookie = read_cookie(scope["headers"])
+    caller = None if cookie is None else access.identify_session(cookie, now)
+    if caller is None or scope["method"] in SAFE_METHODS or is_same_origin(scope["headers"]):
+        return caller
+    scope[KEY_ID] = caller.key_id
+    raise Problem(
+        Kind.FORBIDDEN, "In a session, changes are taken from the service's own pages alone."
+    )
+
+
+def count(access: Access, caller: Caller, scope: Connection) -> None:
+    """Count one request of a caller, and tell them what is left.
+
+    Raises
+    ------
+    Problem
+        429, if there is nothing left.
+    """
     quota = access.count(caller)
     if quota is None:
         return
@@ -154,7 +188,7 @@ def _count(access: Access, caller: Caller, scope: Connection) -> None:
 
 
 def _check_scope(caller: Caller, needed: Scope) -> None:
-    if not caller.scopes & {needed, Scope.ADMIN}:
+    if not is_held(needed, caller.scopes):
         raise Problem(Kind.FORBIDDEN, f"Use a key with the scope '{needed}'.")
 
 
@@ -172,10 +206,15 @@ def _check_local(scope: Connection) -> None:
         )
 
 
-def _unauthorized() -> Problem:
+def _unauthorized(scope: Connection) -> Problem:
+    # Asked for Basic, a browser opens a window of its own over the page, and the page waits.
+    is_script = any(
+        name == PAGE_HEADER or (name == b"sec-fetch-mode" and value != b"navigate")
+        for name, value in scope["headers"]
+    )
     return Problem(
         Kind.UNAUTHORIZED,
         "Send a key that lives as the user of HTTP Basic, with an empty password, or a key or "
         "token as Bearer.",
-        headers=_ASK,
+        headers={"WWW-Authenticate": _BEARER if is_script else _ASK},
     )

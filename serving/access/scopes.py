@@ -18,10 +18,17 @@ class Scope(StrEnum):
     PROFILES_READ = "profiles:read"
     """Look single customers up, by whatever identifies them."""
     PROFILES_ERASE = "profiles:erase"
+    MODELS_READ = "models:read"
+    """See how models were judged, and whether they still hold."""
     METRICS = "metrics"
     ADMIN = "admin"
     """Everything."""
 
+
+IMPLIED: Mapping[Scope, frozenset[Scope]] = {
+    Scope.MODELS_READ: frozenset({Scope.CAMPAIGNS, Scope.MERCHANDISING, Scope.METRICS}),
+}
+"""Scopes of which each holds the named one too: whoever acts by a model may see how good it is."""
 
 OPEN = None
 """Of an address that asks for no key."""
@@ -29,6 +36,7 @@ OPEN = None
 SCOPES: Mapping[str, Scope | None] = {
     "POST /v1/send-times": Scope.CAMPAIGNS,
     "POST /v1/outcomes": Scope.CAMPAIGNS,
+    "GET /v1/models": Scope.MODELS_READ,
     "GET /v1/forecasts": Scope.MERCHANDISING,
     "POST /v1/forecasts/what-if": Scope.MERCHANDISING,
     "GET /v1/forecasts/levels": Scope.MERCHANDISING,
@@ -78,3 +86,16 @@ def name_operation(method: str, path: str) -> str:
 def find_scope(operation: str) -> Scope | None:
     """Return the scope that an operation asks for; one that states none is the admin's."""
     return SCOPES.get(operation, Scope.ADMIN)
+
+
+def is_held(needed: Scope, held: frozenset[Scope]) -> bool:
+    """Say whether scopes open what asks for `needed`.
+
+    Examples
+    --------
+    >>> is_held(Scope.MODELS_READ, frozenset({Scope.CAMPAIGNS}))
+    True
+    >>> is_held(Scope.MODELS_READ, frozenset({Scope.INGEST}))
+    False
+    """
+    return bool(held & {needed, Scope.ADMIN, *IMPLIED.get(needed, ())})

@@ -14,6 +14,7 @@ from features.project import Project
 from features.schema import SLOTS_PER_WEEK
 from models.receptivity.histories import Histories
 from training.config import PromotionGates, PromotionSettings
+from training.evidence import tell_promotion
 from training.gates import Check, Verdict, check_at_most, judge_promotion
 from training.lifecycle import Recipe, Tables, Trained
 from training.palette import name_of
@@ -198,4 +199,5 @@ PROMOTION = Recipe(
     backtest=_backtest,
     judge=_judge,
     plot=plot_promotion,
+    tell=tell_promotion,
 )
