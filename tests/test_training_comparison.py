@@ -95,7 +95,8 @@ def test_only_settings_that_differ_are_told():
 
 def write_forecasts(folder: Path, means: dict[tuple[str, int], float]) -> Path:
     rows = [
-        {"level": "store/product", "region_id": region, "product_id": "tea",
+        {"origin": pd.Timestamp("2025-12-31"), "level": "store/product", "region_id": region,
+         "product_id": "tea",
          "date": pd.Timestamp("2026-01-01") + pd.Timedelta(days=day), "mean": mean,
          "q10": mean - 1, "q90": mean + 1}
         for (region, day), mean in means.items()
