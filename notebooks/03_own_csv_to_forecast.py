@@ -133,6 +133,7 @@ except TableError as error:
 tables = build_tables(project, terminal)
 quality = measure_quality(project, ["sales"])
 found = quality["quality_findings"]
+print(f"{len(found)} of the things that are looked for were found")
 for row in found.to_dict("records"):
     print(f"{row['weight']}: {row['count']} of {row['of']} {row['words']}. {row['meaning']}")
 quality["quality_columns"].query("filled > 0")

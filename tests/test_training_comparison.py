@@ -95,7 +95,8 @@ def test_only_settings_that_differ_are_told():
 
 def write_forecasts(folder: Path, means: dict[tuple[str, int], float]) -> Path:
     rows = [
-        {"level": "store/product", "region_id": region, "product_id": "tea",
+        {"origin": pd.Timestamp("2025-12-31"), "level": "store/product", "region_id": region,
+         "product_id": "tea",
          "date": pd.Timestamp("2026-01-01") + pd.Timedelta(days=day), "mean": mean,
          "q10": mean - 1, "q90": mean + 1}
         for (region, day), mean in means.items()
@@ -212,7 +213,7 @@ def test_the_section_says_what_to_conclude_the_same_from_files_and_from_the_regi
     section = write_change(kept, make_change_figures(kept))
     said = " ".join(section.sentences).replace("\u202f", " ")
     assert said.startswith("Compared with version 1, the champion when this was trained")
-    assert "both were trained and scored on the same data, so this is the method's" in said
+    assert "both saw the same data, so any difference is the method's." in said
     assert "1 setting differs and the data is the same." in said
     assert "sum to 20.0 % more than before (1 series); 100.0 % of the new means lie outside" in said
     assert len(section.pictures) == 2

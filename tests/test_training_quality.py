@@ -10,11 +10,13 @@ import pytest
 
 from features.project import Project, load_project
 from tests.activity_tables import write_tables
+from tests.training_evidence import make_demand_evidence
 from training.lifecycle import read_evidence, write_evidence
 from training.palette import open_figure
 from training.quality.chapter import write_quality_chapter
 from training.quality.measure import measure_quality, take_quality
 from training.quality.plots import draw_rows, make_quality_figures
+from training.report import write_report
 
 FIRST = date(2025, 1, 6)  # a Monday
 MORNING = datetime(2025, 1, 6, 9, 30)  # noqa: DTZ001 - as the engine returns it
@@ -169,3 +171,14 @@ def test_months_are_dots():
     (line,) = axes.get_lines()
     assert list(line.get_ydata()) == [5, 6, 5]
     assert line.get_marker() == "o"
+
+
+def test_the_report_measures_what_no_training_did(tmp_path, monkeypatch):
+    """Demand was trained before the data was measured: the report looks at the tables itself."""
+    monkeypatch.setattr("training.report.draw_png", lambda _: b"\x89PNG")
+    sold = [sell("r", "a", day, 0.0) for day in range(60)]
+    project = make_project(tmp_path, sales=sold)
+    write_evidence(make_demand_evidence(), project.workspace.runs / "demand")
+    page = write_report(project, tmp_path).read_text(encoding="utf-8")
+    assert page.index('id="data"') < page.index('id="demand"')
+    assert "1 of 1 series never sold anything" in page

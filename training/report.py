@@ -23,7 +23,7 @@ from training.palette import draw_png
 from training.promotion.chapter import write_promotion_chapter
 from training.provenance import Provenance, read_provenance
 from training.quality.chapter import write_quality_chapter
-from training.quality.measure import measure_quality, take_quality
+from training.quality.measure import SPANS, measure_quality, take_quality
 from training.recipes import RECIPES
 
 PAGE = TEMPLATE = "report.html"
@@ -92,10 +92,10 @@ def write_page(path: Path, name: str, about: str, chapters: Sequence[Chapter]) -
 def _write_data(project: Project, evidence: Mapping[str, Tables]) -> list[Chapter]:
     """Write the chapter on the data as it was trained on; else, as it lies there now."""
     measured = take_quality(*evidence.values())
-    if not measured:
-        names = [name for kind in evidence for name in RECIPES[kind].tables(project)]
-        measured = measure_quality(project, names)
-    chapter = write_quality_chapter(measured)
+    known = set(measured[SPANS]["table"]) if measured else set()
+    names = {name for kind in evidence for name in RECIPES[kind].tables(project)}
+    now = measure_quality(project, names - known)
+    chapter = write_quality_chapter(take_quality(measured, now))
     return [] if chapter is None else [chapter]
 
 

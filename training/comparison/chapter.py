@@ -14,6 +14,7 @@ Tables = Mapping[str, pd.DataFrame]
 _TITLE = "What changed since the last champion"
 _PERCENT = ("wape", "bias", "coverage_80", "coverage_95", "hour_hit", "block_hit")
 _MOST_FEATURES = 10
+_LEAST_SHARE = 0.001
 _MOST_SERIES = 10
 _MANY_OUTSIDE = 0.1
 
@@ -77,6 +78,7 @@ def tabulate_change(tables: Tables) -> tuple[Grid, ...]:
     """Return the tables of a comparison as they are read."""
     grids = [_list_scores(tables["change_scores"])]
     settings, features = tables["change_settings"], tables["change_features"]
+    features = features[features["change"].abs() >= _LEAST_SHARE]
     if len(settings):
         grids.append(
             make_grid(
@@ -138,7 +140,7 @@ def _tell_scores(tables: Tables) -> str:
         f"worse and {counts.get('same', 0)} much the same"
     )
     if is_same_data:
-        return f"{said}; both were trained and scored on the same data, so this is the method's."
+        return f"{said}; both saw the same data, so any difference is the method's."
     relative = scores[scores["score"].str.endswith(RELATIVE)]
     if relative.empty:
         return f"{said}; the data differs, so scores cannot be set against each other."
