@@ -17,10 +17,8 @@ test: .venv/dev.stamp ## Run the fast tests
 test-all: .venv/dev.stamp ## Run every test, the slow ones too
 	$(BIN)/python -m pytest
 
-# Its own tools are asked for by name: neither a browser nor node belongs to who only runs Almanac.
+# Neither a browser nor node belongs to who only runs Almanac: they are asked for by name.
 test-browser: .venv/dev.stamp node_modules/axe-core/axe.min.js ## Use the pages in Chromium
-	@$(BIN)/python -c 'import playwright' 2>/dev/null || \
-	  { echo "Needs Playwright: $(BIN)/python -m pip install playwright"; exit 1; }
 	@command -v "$${ALMANAC_CHROMIUM:-chromium}" >/dev/null || \
 	  { echo "Needs Chromium: apt-get install chromium, or name it: ALMANAC_CHROMIUM=/path/to/chrome"; exit 1; }
 	$(BIN)/python -m pytest -m browser
