@@ -65,6 +65,29 @@ def test_what_is_not_planned_is_not_marked_ahead(tmp_path, sales):
     assert past.promoted.sum() == 1
 
 
+def test_a_promotion_of_everything_marks_only_where_sales_tell_nothing(tmp_path, sales):
+    promotions = pd.DataFrame(
+        {
+            "promotion_id": ["all", "one"],
+            "starts_at": pd.to_datetime(["2024-01-03", "2024-01-05"]),
+            "ends_at": pd.to_datetime(["2024-01-05", "2024-01-06"]),
+            "discount": [0.1, 0.1],
+            "channels": "",
+            "regions": ["", "r1"],
+            "products": "",
+        }
+    )
+    with_flags, without = tmp_path / "flags", tmp_path / "none"
+    for folder, table in ((with_flags, sales), (without, sales.drop(columns="is_promoted"))):
+        folder.mkdir()
+        write_project(folder, table)
+        promotions.to_parquet(folder / "tables" / "promotions.parquet")
+    _, past, _ = read(with_flags, sales, "horizon_days = 7")
+    assert past.promoted.sum() == 1 + 2  # the flag, and one day of two products in r1
+    _, past, _ = read(without, sales.drop(columns="is_promoted"), "horizon_days = 7")
+    assert past.promoted.sum() == 2 * 4 + 2
+
+
 def test_weeks_have_a_period_a_week(tmp_path):
     sales = make_sales(periods=60, freq="W-MON", regions=1, products=1)
     _, past, dates = read(tmp_path, sales, 'frequency = "week"\nhorizon_days = 28')

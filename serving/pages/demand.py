@@ -41,8 +41,8 @@ _WHY: Strings = {
     "reason.regressors": N_("The project's own columns"),
     "reason.other_models": N_("Other models, agreement of levels"),
     "reason.mean": N_("Forecast"),
-    "whyPast": N_("On this day %(units)s units were sold."),
-    "whyPastUnknown": N_("What was sold on this day is not known."),
+    "whyPast": N_("%(units)s units were sold."),
+    "whyPastUnknown": N_("What was sold then is not known."),
     "whyPrice": N_("Price: %(price)s."),
     "whyPromoted": N_("Promoted: %(share)s of the series."),
     "whyOut": N_("Out of stock: %(share)s of the series; more may have been wanted."),
@@ -63,7 +63,7 @@ _ACCURACY: Strings = {
     "tooMuch": N_("On the whole it forecast %(bias)s too much."),
     "tooLittle": N_("On the whole it forecast %(bias)s too little."),
     "unbiased": N_("On the whole it forecast neither too much nor too little."),
-    "inside": N_("%(share80)s of the days lay inside the 80 % interval, %(share95)s inside 95 %."),
+    "inside": N_("%(share80)s of the dates lay inside the 80 % interval, %(share95)s inside 95 %."),
 }
 _WHAT_IF: Strings = {
     "priceIs": N_("%(price)s (%(change)s)"),

@@ -72,7 +72,7 @@ def read_past(project: Project, panel: Panel, series: pd.DataFrame, window: Peri
     is_planned = "is_promoted_planned" in panel.known_names
     told = window if is_planned else window[~is_ahead]
     _mark_promoted(project, panel, series, told, promoted)
-    _mark_promotions(panel, window, promoted)
+    _mark_promotions(panel, window, promoted, has_flags=bool(promoted.any()))
     return Past(units, price, promoted & listed, out & listed, listed)
 
 
@@ -140,13 +140,21 @@ def _mark_promoted(
     promoted[place[is_there], step[is_there]] = True
 
 
-def _mark_promotions(panel: Panel, window: Periods, promoted: npt.NDArray[np.bool_]) -> None:
-    """Mark the periods of the table `promotions`, as far as it was known at the origin."""
+def _mark_promotions(
+    panel: Panel, window: Periods, promoted: npt.NDArray[np.bool_], *, has_flags: bool
+) -> None:
+    """Mark the periods of the table `promotions`, as far as it was known at the origin.
+
+    Beside flags of the sales, a promotion of everything everywhere says nothing of a series.
+    """
     plan = panel.promotions
     if plan is None:
         return
-    ends = [period_of(days, panel.frequency, panel.anchor) for days in
-            (plan.first_days, plan.last_days)]  # fmt: skip
+    ends = [
+        period_of(days, panel.frequency, panel.anchor) for days in (plan.first_days, plan.last_days)
+    ]
     for first, last, members in zip(*ends, plan.members, strict=True):
+        if has_flags and len(members) == len(panel.series):
+            continue
         start, stop = np.clip([first - window[0], last - window[0] + 1], 0, len(window))
         promoted[members, start:stop] = True

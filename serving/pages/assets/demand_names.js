@@ -12,9 +12,11 @@ export const namePair = (one) => t("pair", { region: nameRegion(one), product: n
 export const writeGrowth = (ratio) =>
   ratio === null || ratio === undefined
     ? t("notKnown")
-    : percent(ratio - 1, { signDisplay: "exceptZero", maximumFractionDigits: ratio < 10 ? 0 : 0 });
+    : percent(ratio - 1, { signDisplay: "exceptZero", maximumFractionDigits: 0 });
 
 export const writeUnits = (units) => number(units, { maximumFractionDigits: Math.abs(units) < 10 ? 1 : 0 });
+
+export const writePrice = (price) => number(price, { minimumFractionDigits: 2, maximumFractionDigits: price < 1 ? 3 : 2 });
 
 // A link to a series that is opened without leaving the page, but can be copied and opened apart.
 export function linkTo(series, text, onChoose) {

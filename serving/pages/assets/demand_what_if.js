@@ -1,6 +1,6 @@
 // Another price or promotion beside the plan: sliders, and the difference they make.
 import { postJson, showProblem } from "./api.js";
-import { make, writeUnits } from "./demand_names.js";
+import { make, writePrice, writeUnits } from "./demand_names.js";
 import { number, percent } from "./format.js";
 import { t } from "./strings.js";
 import { fillTable } from "./table.js";
@@ -38,7 +38,7 @@ export function startWhatIf({ onAnswer, onChange }) {
     find("depth-is").textContent = depth.disabled ? "" : t("depthIs", { depth: percent(Number(depth.value) / 100, { maximumFractionDigits: 0 }) });
     if (planned === null || price.disabled) return;
     const value = Number(price.value);
-    const words = t("priceIs", { price: number(value, { maximumFractionDigits: 2 }), change: percent(value / planned - 1, { maximumFractionDigits: 0, signDisplay: "exceptZero" }) });
+    const words = t("priceIs", { price: writePrice(value), change: percent(value / planned - 1, { maximumFractionDigits: 0, signDisplay: "exceptZero" }) });
     find("price-is").textContent = words;
     price.setAttribute("aria-valuetext", words);
   }

@@ -1,5 +1,5 @@
 // What the forecast of one date is made of, or what is known of a day that is past.
-import { make, writeUnits } from "./demand_names.js";
+import { make, writePrice, writeUnits } from "./demand_names.js";
 import { date, number, percent } from "./format.js";
 import { t } from "./strings.js";
 
@@ -52,7 +52,7 @@ function tellPast(past) {
 
 function tellConditions(past) {
   const said = [];
-  if (past.price !== null) said.push(t("whyPrice", { price: number(past.price, { maximumFractionDigits: 2 }) }));
+  if (past.price !== null) said.push(t("whyPrice", { price: writePrice(past.price) }));
   if (past.promoted > 0) said.push(t("whyPromoted", { share: percent(past.promoted, { maximumFractionDigits: 0 }) }));
   if (past.stock_out > 0) said.push(t("whyOut", { share: percent(past.stock_out, { maximumFractionDigits: 0 }) }));
   return said.map((words) => make("p", "faint", words));
