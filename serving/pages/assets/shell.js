@@ -23,7 +23,13 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 });
 
 // On a narrow screen the line of pages scrolls; the one that is shown is in sight.
-document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+// Not by scrollIntoView, after which the Tab key would begin there.
+const shown = document.querySelector(".bar [aria-current]");
+if (shown) {
+  const line = document.querySelector(".bar nav");
+  const [inner, outer] = [shown.getBoundingClientRect(), line.getBoundingClientRect()];
+  line.scrollLeft += (inner.left + inner.right - outer.left - outer.right) / 2;
+}
 
 const button = find("session");
 const dialog = find("key-dialog");
