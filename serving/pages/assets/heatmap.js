@@ -3,6 +3,7 @@
 import { language, t } from "./strings.js";
 
 const WIDE = matchMedia("(min-width: 62rem)");
+const LONGEST = 4;
 const MONDAY = Date.UTC(2024, 0, 1);
 const UTC = { timeZone: "UTC" };
 const dayNames = (style) => new Intl.DateTimeFormat(language, { weekday: style, ...UTC });
@@ -18,6 +19,8 @@ function firstDay() {
   const info = locale.getWeekInfo?.() ?? locale.weekInfo;
   return (info?.firstDay ?? 1) - 1;
 }
+
+const makeSpan = (text, className) => Object.assign(document.createElement("span"), { textContent: text, className });
 
 export class HeatMap {
   // {caption, show(slot), describe(slot), level(slot) 0–5, best: Set of slots, legend: [texts] or none}
@@ -60,10 +63,21 @@ export class HeatMap {
     for (const slot of [null, ...this.grid[0]]) {
       const cell = document.createElement("th");
       cell.scope = "col";
-      if (slot === null) cell.append(Object.assign(document.createElement("span"), { className: "unseen", textContent: corner }));
-      else cell.append(...name(slot).split(/\s/).map((part) => Object.assign(document.createElement("span"), { textContent: part })));
+      if (slot === null) cell.append(makeSpan(corner, "unseen"));
+      else this.fillHead(cell, name(slot), slot);
       line.append(cell);
     }
+  }
+
+  // Hours in two lines, "4" and "PM"; days whose names are too long for a narrow column by a letter.
+  fillHead(cell, name, slot) {
+    if (WIDE.matches || name.length <= LONGEST) {
+      cell.append(...name.split(/\s/).map((part) => makeSpan(part, "")));
+      return;
+    }
+    const letter = makeSpan(dayNames("narrow").format(at(slot)), "");
+    letter.setAttribute("aria-hidden", "true");
+    cell.append(letter, makeSpan(name, "unseen"));
   }
 
   addRow(body, slots, name) {

@@ -17,9 +17,10 @@ export function t(key, values = {}) {
   });
 }
 
-// In lines that run from right to left two numbers beside each other would change places.
+// In lines that run from right to left two numbers beside each other would change places. What is
+// put together of such parts already would be taken for a line that runs from left to right.
 const isRightToLeft = document.documentElement.dir === "rtl";
-const isolate = (value) => (isRightToLeft ? `\u2068${value}\u2069` : value);
+const isolate = (value) => (isRightToLeft && !value.includes("\u2068") ? `\u2068${value}\u2069` : value);
 
 function chooseForm(forms, n) {
   // Two forms are English where a catalogue has none of its own.
