@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import select
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -107,6 +108,8 @@ class Balancer:
         request = self._requests[self.asked % len(self._requests)]
         usual = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         connection = self._connections.setdefault(port, usual)
+        if _is_dropped(connection):
+            connection.close()
         try:
             connection.request("POST", request.path, request.body, _HEADERS)
             answer = connection.getresponse()
@@ -117,6 +120,12 @@ class Balancer:
         if answer.will_close:
             self._connections.pop(port).close()
         return answer.status == 200
+
+
+def _is_dropped(connection: http.client.HTTPConnection) -> bool:
+    """Say whether the other side has closed a kept connection, as every balancer looks first."""
+    sock = connection.sock
+    return sock is not None and bool(select.select([sock], [], [], 0)[0])
 
 
 @contextmanager

@@ -194,8 +194,8 @@ def measure_restarts(bench: Bench) -> list[Row]:
             "0 failed",
             f"{balancer.failed} failed of {balancer.asked:,}",
             is_met=not balancer.failed and balancer.asked > 0,
-            how="two services, SIGTERM to each in turn; the client looks at /readyz every 50 ms "
-            "and sends nothing twice",
+            how="two services, SIGTERM to each in turn; the client looks at /readyz every 50 ms, "
+            "sees when a kept connection was closed, and sends nothing twice",
         )
     ]
 

@@ -22,6 +22,8 @@ from serving.drain import Drain
 from serving.logs import FIELDS, LOGGER, TRACE_ID
 from serving.metrics import METHODS, OTHER, Metrics
 from serving.problems import MEDIA_TYPE, Kind, Problem
+from serving.refusals import Refusals
+from serving.turns import Turns
 
 log = logging.getLogger(LOGGER)
 
@@ -84,6 +86,7 @@ class Edge:
         self.app, self.metrics, self.drain = app, metrics, drain
         self.timeout_seconds, self.max_concurrency = timeout_seconds, max_concurrency
         self.is_request_logged = is_request_logged
+        self._turns, self._refusals = Turns(), Refusals()
         self._in_flight = self._reading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,6 +146,14 @@ class Edge:
             raise _overloaded()
         return message
 
+    async def _hold(self) -> None:
+        """Wait until it is time to refuse; who waits for that takes no place."""
+        self._in_flight -= 1
+        try:
+            await self._refusals.wait()
+        finally:
+            self._in_flight += 1
+
     def _closing(self) -> list[tuple[bytes, bytes]]:
         is_closing = self.drain is not None and self.drain.is_under_way
         return [(b"connection", b"close")] if is_closing else []
@@ -154,14 +165,16 @@ class Edge:
             if self._in_flight > self.max_concurrency and scope["path"] not in PROBES:
                 raise _overloaded()
             if scope["path"] not in PROBES:
-                # An answer often keeps the loop until it is done: all that have arrived are counted
-                # before, so that those too many are refused, and probes answered, at once.
-                await asyncio.sleep(0)
+                # Before each answer all that have arrived are counted: those too many are refused,
+                # and probes answered, at once.
+                await self._turns.wait()
             async with asyncio.timeout(self.timeout_seconds):
                 await self.app(scope, receive, send)
         except Exception as error:
             # The one place where failures become answers.
             problem = _as_problem(error)
+            if problem.kind is Kind.OVERLOADED:
+                await self._hold()
             if problem.kind is Kind.FAILED:
                 log.error("request failed", exc_info=error, extra=_fields(scope, exchange))
             self.metrics.count_problem(problem.kind.type, problem.kind.status)

@@ -15,7 +15,7 @@ from serving import (
     scenario_contract,
     stock_contract,
 )
-from serving.access.description import SCHEMES, describe_access
+from serving.access.description import HEADERS, SCHEMES, describe_access
 from serving.campaigns import contract as campaigns
 from serving.campaigns.endpoints import CHOICES, DRAFT, DRAFTS
 from serving.customers import contract as customers
@@ -120,7 +120,8 @@ def build_openapi(version: str) -> dict[str, Any]:
                 "RequestId": {
                     "description": "The caller's X-Request-Id, or a new one.",
                     "schema": {"type": "string"},
-                }
+                },
+                **HEADERS,
             },
         },
     }

@@ -131,7 +131,7 @@ class Profiles:
 
     def find_segments(self, rows: np.ndarray) -> list[str]:
         """Return the segment at each row in words, such as 'region 367'; -1 has none."""
-        codes = np.append(self.histories.segment_codes, -1)[rows]
+        codes = np.where(rows < 0, -1, self.histories.segment_codes.take(rows, mode="clip"))
         return [self._segments[code] for code in codes.tolist()]
 
     def profile(self, row: int) -> Profile:

@@ -20,6 +20,7 @@ from serving.message_memory import MessageMemory
 Measure = Literal["response", "reach", "activity"]
 LEVEL = 0.9
 """Of the intervals."""
+_ALL = slice(None)
 _EVERY_SLOT = np.arange(SLOTS_PER_WEEK)[None, :]
 
 
@@ -46,22 +47,22 @@ class _Part:
 
     Attributes
     ----------
-    places : array of int64, shape (n,)
+    places : array of int64, shape (n,), or slice
         In what was asked for.
     rows : array of int64, shape (m,)
         In the profiles; -1 for those who are not known, of whom one stands for all with an offer.
     histories : Histories
         Of the m.
     discount : array of float64, shape (m,)
-    copies : array of int64, shape (n,)
+    copies : array of int64, shape (n,), or slice
         Which of the m each of the n is.
     """
 
-    places: np.ndarray
+    places: np.ndarray | slice
     rows: np.ndarray
     histories: Histories
     discount: np.ndarray
-    copies: np.ndarray
+    copies: np.ndarray | slice
 
 
 class SlotScorer:
@@ -185,12 +186,14 @@ class SlotScorer:
 
     def _parts(self, rows: np.ndarray, discount: float | np.ndarray) -> list[_Part]:
         """Return known and unknown customers apart; nobody is scored twice for the same offer."""
-        offers = np.broadcast_to(np.asarray(discount, dtype=np.float64), rows.shape)
+        offers = np.full(rows.shape, discount, dtype=np.float64)
+        if len(rows) and rows.min() >= 0:
+            return [_Part(_ALL, rows, self.histories.take(rows), offers, _ALL)]
         known, unknown = np.flatnonzero(rows >= 0), np.flatnonzero(rows < 0)
         parts = []
         if len(known):
-            own, every = rows[known], np.arange(len(known))
-            parts.append(_Part(known, own, self.histories.take(own), offers[known], every))
+            own = rows[known]
+            parts.append(_Part(known, own, self.histories.take(own), offers[known], _ALL))
         if len(unknown):
             distinct, copies = np.unique(offers[unknown], return_inverse=True)
             nobody = np.zeros(len(distinct), dtype=np.int64)

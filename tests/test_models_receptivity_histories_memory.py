@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import sparse
 
+from models.receptivity.counts import sum_rows, take_rows
 from models.receptivity.histories import FEW, Histories
 
 
@@ -59,3 +61,40 @@ def test_a_changed_copy_forgets(many):
     few.remember(owner, "level", lambda: np.zeros(2))
     copy = dataclasses.replace(few, own_events=np.zeros(2))
     assert copy.remember(owner, "level", lambda: np.ones(2)).tolist() == [1.0, 1.0]
+
+
+def test_a_number_of_each_customer_is_worked_out_once_and_anew_for_another_owner(many):
+    asked = []
+
+    def count(some):
+        asked.append(some.own_events.tolist())
+        return some.own_events + 0.5
+
+    owner, other = object(), object()
+    assert many.take(np.array([3, 5])).keep(owner, "level", count).tolist() == [3.5, 5.5]
+    part = many.take(slice(2, 8, 3)).take(np.array([True, True]))  # 2 and 5
+    assert part.keep(owner, "level", count).tolist() == [2.5, 5.5]
+    assert asked == [[3.0, 5.0], [2.0]]
+    assert many.keep(owner, "level", count).tolist() == (np.arange(2 * FEW) + 0.5).tolist()
+    assert len(asked[-1]) == 2 * FEW - 3
+    asked.clear()
+    assert part.keep(other, "level", lambda some: some.own_events).tolist() == [2.0, 5.0]
+    part.keep(owner, "level", count)
+    assert asked == [[2.0, 5.0]]
+
+
+def test_what_is_kept_is_not_found_in_histories_that_were_changed(many):
+    owner, part = object(), many.take(np.array([1, 2]))
+    part.keep(owner, "level", lambda some: some.own_events)
+    changed = dataclasses.replace(part, own_events=np.array([7.0, 8.0]))
+    assert changed.keep(owner, "level", lambda some: some.own_events).tolist() == [7.0, 8.0]
+
+
+@pytest.mark.parametrize("rows", [[0], [4, 4, 1], [-1, 2], [True, False, True, False, False]])
+def test_a_few_rows_of_counts_are_those_of_scipy(rows):
+    counts = sparse.random_array((5, 9), density=0.4, rng=np.random.default_rng(1)).tocsr()
+    places = np.array(rows)
+    taken = take_rows(counts, places)
+    assert (taken != counts[places]).nnz == 0
+    assert sum_rows(taken).tolist() == np.asarray(taken.sum(axis=1)).tolist()
+    assert sum_rows(counts).tolist() == np.asarray(counts.sum(axis=1)).tolist()

@@ -137,6 +137,27 @@ def test_without_keys_only_this_machine_is_answered(access, has_access, host, st
         assert "almanac keys create" in answers[0].json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("named", "status"),
+    [("localhost:3000", 200), ("shop.localhost", 200), ("LOCALHOST.", 200), ("127.1.2.3:80", 200),
+     ("[::1]:3000", 200), ("evil.example:3000", 403), ("localhost.evil.example", 403),
+     ("10.0.0.7", 403), ("127.0.0.1.evil.example", 403), ("", 403), ("[::1", 200), ("::1", 403)],
+)  # fmt: skip
+def test_without_keys_a_page_of_elsewhere_cannot_ask_by_a_name_of_its_own(access, named, status):
+    """It makes its name point to this machine; the browser then takes the service for its own."""
+    (answer,) = ask(build(access), ("GET", "/v1/forecasts", {"host": named}))
+    assert answer.status_code == status
+    if status == 403:
+        assert "localhost" in answer.json()["detail"]
+        assert "almanac keys create" in answer.json()["detail"]
+
+
+def test_with_keys_any_name_is_answered(access):
+    headers = make(access, Scope.MERCHANDISING) | {"host": "almanac.shop.example"}
+    (answer,) = ask(build(access), ("GET", "/v1/forecasts", headers))
+    assert answer.status_code == 200
+
+
 def test_with_keys_every_socket_is_answered(access):
     headers = make(access, Scope.MERCHANDISING)
     (answer,) = ask(build(access), ("GET", "/v1/forecasts", headers), base_url="http://10.0.0.7")

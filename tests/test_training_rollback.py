@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -241,3 +242,21 @@ def test_what_answers_otherwise_is_not_published(project, versions, tmp_path):
             project.workspace.published, "promotion", tmp_path / "bundle", version="4", run_id="r"
         )
     assert version_of(project) == "3"
+
+
+@pytest.mark.slow
+def test_a_registry_that_is_locked_is_told_and_read_again_when_it_is_not(project):
+    """SQLite waits five seconds for a lock, MLflow asks more than once."""
+    found = follow_once(project, None, NOW)
+    writer = sqlite3.connect(project.workspace.tracking / "mlflow.db", isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+    try:
+        locked = follow_once(project, found, NOW + timedelta(seconds=10))
+    finally:
+        writer.execute("ROLLBACK")
+        writer.close()
+    assert "locked" in locked.error
+    assert (locked.version, version_of(project)) == ({"promotion": "3"}, "3")
+    assert locked.reached_at == NOW.isoformat()
+    again = follow_once(project, locked, NOW + timedelta(seconds=20))
+    assert (again.error, again.version) == (None, {"promotion": "3"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -69,10 +70,20 @@ class LevelChain:
 
     def posterior(self, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
         """Return shape and rate of each customer's gamma posterior: events and weeks, (n,) each."""
-        prior = np.append(self.segment_rate, self.global_rate)
-        prior = prior[histories.codes_in(self.segment_names)]
+        events, weeks = histories.remember(self, "posterior", lambda: self._posterior(histories))
+        return events, weeks
+
+    def _posterior(self, histories: Histories) -> np.ndarray:
+        prior = self._rates[histories.codes_in(self.segment_names)]
         weeks = _decayed_weeks(histories.tenure_days, self.half_life_days)
-        return histories.events + self.customer_weeks * prior, weeks + self.customer_weeks
+        return np.stack(
+            [histories.events + self.customer_weeks * prior, weeks + self.customer_weeks]
+        )
+
+    @cached_property
+    def _rates(self) -> np.ndarray:
+        """The rate of each segment, and of those without one at the end."""
+        return np.append(self.segment_rate, self.global_rate)
 
 
 def fit_level(histories: Histories, outcomes: Outcomes, *, half_life_days: float) -> LevelChain:
@@ -136,5 +147,5 @@ def fit_level(histories: Histories, outcomes: Outcomes, *, half_life_days: float
 def _decayed_weeks(tenure_days: np.ndarray, half_life_days: float) -> np.ndarray:
     """Return the integral of the decay over each tenure, in weeks; unknown tenure is endless."""
     whole = half_life_days / np.log(2) / 7
-    tenure = np.nan_to_num(tenure_days, nan=np.inf)
+    tenure = np.where(np.isnan(tenure_days), np.inf, tenure_days)
     return np.asarray(whole * -np.expm1(-np.log(2) * tenure / half_life_days))

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -109,7 +110,12 @@ class ShapeChain:
     def prior(self, histories: Histories) -> np.ndarray:
         """Return what is expected of each customer by their segment alone, shape (n, 168)."""
         rows = histories.codes_in(self.segment_names)
-        return np.asarray(np.vstack([self.segment_share, self.global_share])[rows])
+        return np.asarray(self._shares[rows])
+
+    @cached_property
+    def _shares(self) -> np.ndarray:
+        """The share of each segment, and of those without one at the end."""
+        return np.vstack([self.segment_share, self.global_share])
 
     def expected(self, histories: Histories) -> np.ndarray:
         """Return what is expected of each customer by segment and rhythm, shape (n, 168).
@@ -171,8 +177,13 @@ class ShapeChain:
         return np.column_stack([own, (1 - own) * of_segment, (1 - own) * (1 - of_segment)])
 
     def _smooth(self, histories: Histories) -> np.ndarray:
-        kernel = build_kernel(self.bandwidth_hours, 0.0)
-        return np.asarray(histories.counts @ kernel).reshape(-1, DAYS, HOURS)
+        """Return how each customer's events speak for days and hours, shape (n, 7, 24)."""
+
+        def smooth() -> np.ndarray:
+            kernel = build_kernel(self.bandwidth_hours, 0.0)
+            return np.asarray(histories.counts @ kernel).reshape(-1, DAYS, HOURS)
+
+        return histories.remember(self, "smooth", smooth)
 
     def _sharing(self) -> np.ndarray:
         return build_sharing(self.day_sharing, self.kind_sharing)

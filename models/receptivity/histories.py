@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from scipy import sparse
 from features.customer.time_zones import TIME_ZONE_CONFIDENCE
 from features.errors import MissingColumn
 from features.schema import CHANNELS, SLOTS_PER_WEEK, Customers
-from models.receptivity.counts import check_columns, columns_of, limit_counts, read_counts
+from models.receptivity.counts import (
+    check_columns,
+    columns_of,
+    limit_counts,
+    read_counts,
+    sum_rows,
+    take_rows,
+)
 from models.receptivity.outcomes import Outcomes
 
 __all__ = ["Histories", "Outcomes"]
@@ -77,14 +85,19 @@ class Histories:
     channel_counts: sparse.csr_array | None = None
     whole_counts: sparse.csr_array | None = None
     _memory: dict[object, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _taken_from: tuple[Histories, np.ndarray | slice] | None = field(
+        init=False, default=None, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         return len(self.customer_id)
 
-    @property
+    @cached_property
     def events(self) -> np.ndarray:
-        """Decayed activity of each customer over all slots, shape (n,)."""
-        return np.asarray(self.counts.sum(axis=1), dtype=np.float64)
+        """Decayed activity of each customer over all slots, shape (n,); not to be changed."""
+        events = sum_rows(self.counts)
+        events.flags.writeable = False
+        return events
 
     @classmethod
     def from_table(cls, table: pd.DataFrame) -> Histories:
@@ -189,19 +202,72 @@ class Histories:
         found: np.ndarray = values
         return found
 
+    def keep(self, owner: object, name: str, make: Callable[[Histories], np.ndarray]) -> np.ndarray:
+        """Return one number of each customer, worked out once for each, shape (n,).
+
+        The numbers are kept with the histories that these were taken from, so that whoever takes
+        the same customers again finds them: eight bytes a customer.
+
+        Parameters
+        ----------
+        owner : object
+            What the numbers are worked out with; those of the owner before are let go.
+        name : str
+            Of the numbers.
+        make : callable
+            Works them out, none of them NaN; a customer's must not depend on the others.
+        """
+        if self._taken_from is not None:
+            whole, rows = self._taken_from
+            values = whole._find_kept(owner, name)
+        else:
+            values, rows = self._find_kept(owner, name), slice(None)
+        found = values[rows]
+        missing = np.flatnonzero(np.isnan(found))
+        if len(missing):
+            some = self if len(missing) == len(self) else self.take(missing)
+            found[missing] = make(some)
+            values[rows] = found
+        found.flags.writeable = False
+        return found
+
+    def _find_kept(self, owner: object, name: str) -> np.ndarray:
+        known, values = self._memory.get(("kept", name), (None, None))
+        if known is not owner or values is None:
+            values = np.full(len(self), np.nan)
+            self._memory["kept", name] = (owner, values)
+        found: np.ndarray = values
+        return found
+
     def _take(self, rows: np.ndarray | slice) -> Histories:
-        return Histories(
+        def take(counts: sparse.csr_array) -> sparse.csr_array:
+            if isinstance(rows, slice) or not 0 < len(rows) <= FEW:
+                return counts[rows]
+            return take_rows(counts, rows)
+
+        taken = Histories(
             customer_id=self.customer_id[rows],
-            counts=self.counts[rows],
+            counts=take(self.counts),
             segment_names=self.segment_names,
             segment_codes=self.segment_codes[rows],
             own_events=self.own_events[rows],
             tenure_days=self.tenure_days[rows],
             level_features=self.level_features[rows],
             level_names=self.level_names,
-            channel_counts=None if self.channel_counts is None else self.channel_counts[rows],
-            whole_counts=None if self.whole_counts is None else self.whole_counts[rows],
+            channel_counts=None if self.channel_counts is None else take(self.channel_counts),
+            whole_counts=None if self.whole_counts is None else take(self.whole_counts),
         )
+        object.__setattr__(taken, "_taken_from", self._place(rows))
+        return taken
+
+    def _place(self, rows: np.ndarray | slice) -> tuple[Histories, np.ndarray | slice]:
+        """Return the histories that all were first taken from, and where `rows` are in them."""
+        if self._taken_from is None:
+            return self, rows
+        whole, places = self._taken_from
+        if isinstance(places, slice):
+            places = np.arange(len(whole))[places]
+        return whole, places[rows]
 
     def of_channel(self, channel: str) -> sparse.csr_array:
         """Return the decayed activity in one channel, shape (n, 168); nothing where not known."""
@@ -211,6 +277,8 @@ class Histories:
 
     def codes_in(self, names: Sequence[str]) -> np.ndarray:
         """Return each customer's position in `names`, shape (n,); -1 where it is not there."""
+        if names == self.segment_names:
+            return self.segment_codes
         position = {name: index for index, name in enumerate(names)}
         own = np.array([position.get(name, -1) for name in self.segment_names] + [-1])
         return np.asarray(own[self.segment_codes])

@@ -29,5 +29,8 @@ def find_reach(probability: np.ndarray) -> np.ndarray:
     array of shape (n, 168)
     """
     silent = np.log1p(-probability)
-    ahead = sum(np.roll(silent, -hours, axis=1) for hours in range(REACH_HOURS))
-    return np.asarray(-np.expm1(ahead))
+    # the week is a circle: its first hours lie ahead of its last
+    ahead = np.concatenate([silent, silent[:, : REACH_HOURS - 1]], axis=1)
+    n_slots = probability.shape[1]
+    together = sum(ahead[:, hours : hours + n_slots] for hours in range(REACH_HOURS))
+    return np.asarray(-np.expm1(together))

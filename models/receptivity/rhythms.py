@@ -22,12 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 
 from features.schema import SLOTS_PER_WEEK
+from models.receptivity.counts import sum_rows
 from models.receptivity.smoothing import smooth_global
 
 MAX_RHYTHMS = 12
@@ -77,9 +79,9 @@ class Rhythms:
         segments : array of int, shape (n,)
             Rows of `parts`; -1 where the segment is not known.
         """
-        said = np.asarray(counts @ np.log(self.weeks).T)
-        listened = 1 / (1 + np.asarray(counts.sum(axis=1)) / self.most_events)
-        return _normalise(said * listened[:, None] + np.log(self.parts)[segments])[0]
+        said = np.asarray(counts @ self._log_weeks)
+        listened = 1 / (1 + sum_rows(counts) / self.most_events)
+        return _normalise(said * listened[:, None] + self._log_parts[segments])[0]
 
     def tilt(self, share: np.ndarray, counts: sparse.csr_array, segments: np.ndarray) -> np.ndarray:
         """Return what is expected of customers once their rhythm is heard, shape (n, 168).
@@ -91,12 +93,26 @@ class Rhythms:
         counts, segments : scipy.sparse.csr_array, array
             As for `posterior`.
         """
-        # Sparse, as a row of a dense product depends on how many rows are multiplied at once.
-        tilted = np.asarray(sparse.csr_array(self.posterior(counts, segments)) @ self.weeks)
+        # Each row by itself, as a row of one product depends on how many are multiplied at once.
+        of_each = self.posterior(counts, segments)[:, None, :]
+        tilted = np.matmul(of_each, self.weeks)[:, 0, :]
         tilted *= share
-        tilted /= (self.parts @ self.weeks)[segments]
+        tilted /= self._usual_weeks[segments]
         tilted /= tilted.sum(axis=1, keepdims=True)
         return np.asarray(tilted)
+
+    @cached_property
+    def _log_weeks(self) -> np.ndarray:
+        return np.asarray(np.log(self.weeks).T)
+
+    @cached_property
+    def _log_parts(self) -> np.ndarray:
+        return np.asarray(np.log(self.parts))
+
+    @cached_property
+    def _usual_weeks(self) -> np.ndarray:
+        """What is expected of each segment by its rhythms alone, (n_segments + 1, 168)."""
+        return np.asarray(self.parts @ self.weeks)
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON; `from_json` makes the same of it, bit by bit."""

@@ -174,7 +174,7 @@ class LightGBMSendTime(EmpiricalBayes):
     def predict_level(self, histories: Histories) -> np.ndarray:
         """Return each customer's expected active slots a week, shape (n,)."""
         made_with = self.level_ if self.booster_ is None else self.booster_
-        return histories.remember(made_with, "level", lambda: self._predict_level(histories))
+        return histories.keep(made_with, "level", self._predict_level)
 
     def _predict_level(self, histories: Histories) -> np.ndarray:
         start = self.level_.level(histories)

@@ -78,6 +78,10 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
         self._fit(histories, outcomes)
         return self._finish()
 
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "is_fitted_"):  # the check of scikit-learn looks through all it holds
+            check_is_fitted(self)
+
     def _finish(self) -> Self:
         """Leave the model fitted, and not yet calibrated."""
         self.calibration_ = IDENTITY
@@ -91,7 +95,7 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
         One of any channel and one of each of `channels`.
         """
         check_pair(histories, outcomes)
-        check_is_fitted(self)
+        self._check_fitted()
         step = max(1, -(-len(histories) // MAX_CALIBRATION_CUSTOMERS))
         some, after = (
             histories.take(slice(None, None, step)),
@@ -133,7 +137,7 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
 
         So that memory is flat.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         if channel is not None:
             columns_of(channel)
         for start in range(0, len(histories), rows):
@@ -175,7 +179,7 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
         -------
         low, high : arrays of float64, shape (n, k)
         """
-        check_is_fitted(self)
+        self._check_fitted()
         own = channel if channel in self.channels else None
         calibration = self.calibration_ if own is None else self.channel_calibrations_[own]
         raw = (
@@ -194,7 +198,7 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
 
     def explain(self, histories: Histories, *, segment_word: str = "region") -> pd.DataFrame:
         """Return what each customer's hours rest on, by `models.receptivity.evidence`."""
-        check_is_fitted(self)
+        self._check_fitted()
         return describe_evidence(
             histories,
             self.weights(histories),
@@ -204,7 +208,7 @@ class SendTimeModel(BaseEstimator):  # type: ignore[misc]
 
     def to_files(self) -> dict[str, bytes]:
         """Return the fitted model as plain files; `load_send_time` makes the same model of them."""
-        check_is_fitted(self)
+        self._check_fitted()
         document = {
             "model": self.name,
             "parameters": self.get_params(),

@@ -38,10 +38,13 @@ def build_kernel(bandwidth_hours: float, day_sharing: float) -> np.ndarray:
     return kernel
 
 
+@lru_cache(maxsize=16)
 def build_sharing(day_sharing: float, kind_sharing: float) -> np.ndarray:
     """Return what an event on one day counts for the hours of another, shape (7, 7); symmetric."""
     shared = day_sharing * np.where(_SAME_KIND, 1.0, kind_sharing)
-    return np.asarray(np.where(np.eye(DAYS) > 0, 1.0, shared))
+    sharing = np.asarray(np.where(np.eye(DAYS) > 0, 1.0, shared))
+    sharing.flags.writeable = False  # the same one for all who ask
+    return sharing
 
 
 _NARROW, _WIDE = build_kernel(0.5, 0.0), build_kernel(1.5, 1.0)

@@ -28,6 +28,23 @@ SCHEMES: dict[str, Any] = {
     },
 }
 
+HEADERS: dict[str, Any] = {
+    "RateLimit": {
+        "description": "What is left to this key: r requests, and t seconds until more are. Absent "
+        "where it has no limit.",
+        "schema": {"type": "string", "examples": ['"key";r=599;t=1']},
+    },
+    "RateLimitPolicy": {
+        "description": "The limit of this key: q requests in w seconds.",
+        "schema": {"type": "string", "examples": ['"key";q=600;w=60']},
+    },
+}
+"""Told to whoever has a limit, by draft-ietf-httpapi-ratelimit-headers-10."""
+_LIMITS = {
+    "RateLimit": {"$ref": "#/components/headers/RateLimit"},
+    "RateLimit-Policy": {"$ref": "#/components/headers/RateLimitPolicy"},
+}
+
 
 def describe_access(paths: dict[str, Any], answer: Callable[[Kind], dict[str, Any]]) -> None:
     """Add to every operation what it asks for, and how it refuses who does not have it.
@@ -53,3 +70,12 @@ def describe_access(paths: dict[str, Any], answer: Callable[[Kind], dict[str, An
                 operation["responses"]["429"]["description"] = "; or: ".join(both)
                 for kind in (Kind.UNAUTHORIZED, Kind.FORBIDDEN):
                     operation["responses"].setdefault(str(kind.status), answer(kind))
+                _tell_limits(operation["responses"])
+
+
+def _tell_limits(responses: dict[str, Any]) -> None:
+    """Add the headers of limits to what a caller is answered who was let in."""
+    unknown = str(Kind.UNAUTHORIZED.status)
+    for status, response in responses.items():
+        if status != unknown:
+            responses[status] = {**response, "headers": {**response["headers"], **_LIMITS}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.requests import Request
@@ -193,17 +194,49 @@ def _check_scope(caller: Caller, needed: Scope) -> None:
 
 
 def _check_local(scope: Connection) -> None:
-    """Refuse what reached a socket that others than this machine can reach."""
-    try:
-        host = ip_address((scope.get("server") or ("",))[0])
-    except ValueError:  # a socket of the file system, or none
+    """Refuse what reached a socket that others than this machine can reach.
+
+    And what a web page of elsewhere had a browser on this machine ask, by a name of its own that it
+    made point here: the name stands in the header Host.
+    """
+    server = scope.get("server")
+    if not server or not _is_address(server[0]):  # a socket of the file system, or none
         return
-    if not (getattr(host, "ipv4_mapped", None) or host).is_loopback:
+    if not _is_loopback(server[0]):
         raise Problem(
             Kind.FORBIDDEN,
             "No keys have been made, so only this machine is answered: "
             "make one with `almanac keys create`.",
         )
+    named = next((value for name, value in scope["headers"] if name == b"host"), b"localhost")
+    if not _names_this_machine(named.decode("latin-1")):
+        raise Problem(
+            Kind.FORBIDDEN,
+            "No keys have been made, so the service is asked as localhost alone, not by another "
+            "name: make a key with `almanac keys create`.",
+        )
+
+
+def _names_this_machine(host: str) -> bool:
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name.lower().rstrip(".") == "localhost" or name.lower().endswith(".localhost"):
+        return True
+    return _is_address(name) and _is_loopback(name)
+
+
+@lru_cache(maxsize=256)
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(address: str) -> bool:
+    parsed = ip_address(address)
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
 def _unauthorized(scope: Connection) -> Problem:

@@ -253,7 +253,8 @@ def _read_name(name: str, store: CustomerStore, *, is_strict: bool) -> Iterator[
         cleaned = store.rules.clean(kind, value)
         if cleaned is not None:
             yield Identifier(kind, cleaned)
-    for kind in (USER_ID, EMAIL) if is_strict else KINDS:
+    strict = (USER_ID, EMAIL) if "@" in name else (USER_ID,)
+    for kind in strict if is_strict else KINDS:
         cleaned = store.rules.clean(kind, name)
         if cleaned is not None:
             yield Identifier(kind, cleaned)
