@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from models.records import EVIDENCE_FILE, MAX_BYTES, RECORDS, find_record
 from serving.model_contract import Evidence, Gate, ModelKind, ModelVersion
 
 HISTORY_FILE = "history.jsonl"
+N_RECENT = 8
+"""Records that are read to find the newest version: there may be hundreds of them."""
 _GATES = TypeAdapter(list[Gate])
 _OUTCOMES = ("waiting", "passed", "forced", "refused")
 
@@ -74,16 +77,31 @@ class _Folder:
     def find_newer(self, champion: str | None) -> str | None:
         """Return the last version that was trained, if that was after the champion."""
         found = {}
-        for path in (self.published / self.kind / RECORDS).glob("*.json"):
-            record = _read_json(path)
-            at = _read_time(record.get("trained_at"))
+        for path in self._list_records():
+            at = _read_time(_read_json(path).get("trained_at"))
             if at is not None:
                 found[path.stem] = at
         last = max(found, key=lambda version: found[version], default=None)
         if last is None or last == champion:
             return None
-        own = found.get(champion or "")
+        own = self._find_trained_at(champion)
         return last if own is None or found[last] > own else None
+
+    def _list_records(self) -> list[Path]:
+        """Return the files of the versions that were trained or judged last."""
+        folder = self.published / self.kind / RECORDS
+        try:
+            with os.scandir(folder) as entries:
+                times = {e.path: e.stat().st_mtime for e in entries if e.name.endswith(".json")}
+        except OSError:
+            return []
+        return [Path(path) for path in sorted(times, key=lambda path: -times[path])[:N_RECENT]]
+
+    def _find_trained_at(self, version: str | None) -> datetime | None:
+        if version is None:
+            return None
+        record = _read_json(find_record(self.published, self.kind, version))
+        return _read_time(record.get("trained_at"))
 
     def describe(self, version: str, *, is_answering: bool) -> ModelVersion:
         """Return all that is known of a version; what is damaged counts as not known."""

@@ -1,11 +1,13 @@
 """`GET /v1/models`: what is told of published versions, and of whatever of it is damaged."""
 
 import json
+import os
 
 import pytest
 
 from features.project import Workspace
 from models.records import find_record
+from serving import model_records
 from serving.api import build_api
 from serving.model_contract import Models
 from serving.predictor import Predictor
@@ -96,6 +98,21 @@ def test_what_was_trained_before_the_champion_is_no_challenger(ask, workspace):
     write_record(published, "demand", "2", trained_at="2026-10-01T10:00:00Z", outcome="refused")
     write_record(published, "demand", "3", trained_at="2026-11-01T10:00:00Z", outcome="passed")
     assert ask().models[1].challenger is None
+
+
+def test_of_many_versions_few_are_read(ask, workspace, monkeypatch):
+    published = workspace.published
+    for version in range(4, 40):
+        path = write_record(
+            published, "demand", str(version), outcome="refused",
+            trained_at=f"2026-11-03T10:00:{version}Z",
+        )  # fmt: skip
+        os.utime(path, (version, version))
+    write_record(published, "demand", "3", trained_at="2026-11-01T10:00:00Z", outcome="passed")
+    seen, read = [], model_records._read_json
+    monkeypatch.setattr(model_records, "_read_json", lambda path: seen.append(path) or read(path))
+    assert ask().models[1].challenger.version == "39"
+    assert len(seen) < 15
 
 
 @pytest.mark.parametrize(
