@@ -54,7 +54,7 @@ def _describe_end(project: Project, settings: ServingSettings, *, has_page: bool
         f"\n{show_requests(project)}\n\n"
         f"To look at, in a browser on this machine, once it says that it serves:\n"
         f"{list_pages(settings)}\n"
-        f"  {'MLflow':<20}{PAGE_ADDRESS if has_page else f'port 5000 is not ours: {command}'}\n"
+        f"  {'MLflow':<20}{PAGE_ADDRESS if has_page else command}\n"
         f"  {'The report':<20}{project.path.parent / 'report' / 'report.html'}\n\n"
         "Then your own data: almanac init --sales FILE.csv --orders FILE.csv"
     )

@@ -7,7 +7,6 @@ somebody else owns, a fault of ours) becomes one here, and its traceback goes to
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sqlite3
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from features.errors import AlmanacError
 
 LOGS = "logs"
+ABOUT_PEOPLE = ("erase", "identity", "ingest", "dead-letters", "purge")
 DEFAULT_WORKSPACE = ".almanac"
 _SYSTEM = {
     errno.ENOSPC: "the disk is full; make room, then run it again: what was whole is kept",
@@ -79,6 +79,8 @@ def describe_failure(error: BaseException, log: Path | None) -> str:
 def write_log(error: BaseException, arguments: Sequence[str], now: datetime) -> Path | None:
     """Write a traceback below the workspace, readable by its owner only; None if that fails.
 
+    Of the command line it holds the command alone, as its arguments may name a customer.
+
     Parameters
     ----------
     error : BaseException
@@ -87,14 +89,17 @@ def write_log(error: BaseException, arguments: Sequence[str], now: datetime) -> 
     now : datetime
         Names the file.
     """
-    text = "".join(traceback.format_exception(error))
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    story = traceback.format_exception(error)
+    if command in ABOUT_PEOPLE:  # its message may name one, and logs name nobody
+        story = [*traceback.format_tb(error.__traceback__), type(error).__qualname__]
     name = f"error-{now:%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
     for folder in (find_workspace(arguments) / LOGS, Path(tempfile.gettempdir())):
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / name
             path.touch(mode=0o600)
-            path.write_text(f"almanac {json.dumps(list(arguments))}\n{text}", encoding="utf-8")
+            path.write_text(f"almanac {command}\n{''.join(story)}\n", encoding="utf-8")
             return path
     return None
 

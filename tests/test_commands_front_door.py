@@ -185,6 +185,23 @@ def test_the_log_goes_elsewhere_where_the_workspace_cannot_be_written(tmp_path, 
 
 
 @pytest.mark.parametrize(
+    "words", [("erase", "ann@x.org", "--yes"), ("identity", "show", "ann@x.org")]
+)
+def test_a_log_names_nobody(tmp_path, monkeypatch, words):
+    def break_down(*_: object) -> None:
+        raise LookupError(words)
+
+    monkeypatch.setattr("features.project.load_project", break_down)
+    project = tmp_path / "almanac.toml"
+    run(*words, "--project", str(project), code=1)
+    (log,) = (tmp_path / ".almanac" / "logs").iterdir()
+    text = log.read_text()
+    assert "ann" not in text
+    assert "LookupError" in text
+    assert text.startswith(f"almanac {words[0]}\n")
+
+
+@pytest.mark.parametrize(
     ("words", "workspace"),
     [
         (["check", "--project", "{}/a.toml"], "{}/w"),

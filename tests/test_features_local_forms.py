@@ -11,9 +11,10 @@ import pytest
 from features.door.draft import write_draft
 from features.door.local_guesses import DateForm, guess_date_format, has_decimal_comma
 from features.door.tables import build_tables
-from features.errors import ProjectError, WrongType
+from features.errors import ProjectError, SourceError, WrongType
 from features.progress import Silent
 from features.project import load_project
+from serving.batch import read_audience
 
 COLUMNS = (
     'columns = { region_id = "Filiale", product_id = "Artikel", date = "Datum", units = "Menge" }'
@@ -106,6 +107,15 @@ def test_a_german_spreadsheet_builds_as_drafted(tmp_path, monkeypatch):
         ("2025-01-31 18:30:00", 12.5),
         ("2025-02-01 09:05:00", 3.0),
     ]
+
+
+def test_an_audience_may_come_from_a_spreadsheet_too(tmp_path):
+    file = tmp_path / "ids.csv"
+    file.write_bytes(codecs.BOM_UTF8 + "customer_id;Ort\nK1;Köln\nK2;Bonn\n".encode())
+    assert read_audience(file) == ["K1", "K2"]
+    file.write_text("Kunde;Ort\nK1;Köln\n")
+    with pytest.raises(SourceError, match=r"got Kunde, Ort; rename the one that holds"):
+        read_audience(file)
 
 
 def test_days_that_could_be_months_are_pointed_out(tmp_path):

@@ -121,6 +121,7 @@ def train(
     """Train a model, record it with its evidence, and make it the challenger."""
     tracker = open_tracker(project)
     trained = recipe.train(project, progress)
+    progress.say(f"{recipe.kind}: recording scores, plots and model in MLflow")
     configuration = describe(project, recipe, fingerprints)
     parameters = _flatten(configuration)
     evidence = project.workspace.runs / recipe.kind

@@ -37,11 +37,14 @@ FORECASTS_FILE = "forecasts.parquet"
 def _train_demand(project: Project, progress: Progress) -> Trained:
     panel = load_panel(project)
     backtest = backtest_demand(project, progress, panel=panel)
+    progress.say("demand: judged; fitting on the whole history")
     model = fit_demand(project, progress, backtest=backtest, panel=panel)
     content = io.BytesIO()
     made, newcomers = model.make(panel)
     model.tabulate(panel, made, newcomers).to_parquet(content, index=False)
+    progress.say("demand: every level is forecast; working out stock advice")
     stock = decide_stock(project, panel, model, made, backtest)
+    progress.say("demand: explaining what each forecast is made of")
     explained = explain_demand(panel, model, made, threads=project.settings.threads)
     tables = _demand_tables(backtest, (*stock.notes, *explained.notes))
     chosen = backtest.fold_scores[backtest.fold_scores["model"] == "almanac"]
