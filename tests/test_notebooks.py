@@ -75,6 +75,7 @@ def start(notebook: Path, project: Path) -> subprocess.Popen[str]:
         env={
             **os.environ,
             "ALMANAC_PROJECT": str(project),
+            "TMPDIR": str(project.parent),  # what a notebook makes goes with the test
             "MPLBACKEND": "Agg",
             "PYTHONPATH": str(ROOT),
             "PYTHONIOENCODING": "utf-8",

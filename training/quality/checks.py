@@ -42,18 +42,20 @@ class Check:
     least: float = 0.0
 
 
-_SERIES = (
-    "(SELECT region_id, product_id, count(*) AS n, sum(units) AS units, min(date) AS first, "
-    "max(date) AS final, max(date) FILTER (WHERE units IS NOT NULL) AS last, "
+SERIES = (
+    "CREATE OR REPLACE TEMP TABLE series AS SELECT region_id, product_id, count(*) AS n, "
+    "sum(units) AS units, min(date) AS first, max(date) AS final, "
+    "max(date) FILTER (WHERE units IS NOT NULL) AS last, "
     "max(date) FILTER (WHERE units > 0) AS sold, median(units) FILTER (WHERE units > 0) AS usual "
-    "FROM {table} GROUP BY ALL)"
+    "FROM {table} GROUP BY ALL"
 )
+"""What the checks of sales ask of each series: made once, as `series`, before them."""
 _PLACES = (
     "WITH places AS (SELECT date, row_number() OVER (ORDER BY date) AS place "
     "FROM (SELECT DISTINCT date FROM {table}))"
 )
-_SPANNED = f"FROM {_SERIES} s JOIN places a ON a.date = s.first JOIN places b ON b.date = s.final"
-_N_SERIES = f"SELECT count(*) FROM {_SERIES}"
+_SPANNED = "FROM series s JOIN places a ON a.date = s.first JOIN places b ON b.date = s.final"
+_N_SERIES = "SELECT count(*) FROM series"
 _ROWS = "SELECT count(*) FROM {table}"
 _LOCAL = "timezone('{zone}', timezone('UTC', occurred_at))"
 
@@ -63,12 +65,13 @@ CHECKS = (
         f"{_PLACES} SELECT sum(b.place - a.place + 1 - s.n) {_SPANNED}",
         f"{_PLACES} SELECT sum(b.place - a.place + 1) {_SPANNED}",
         "periods have no row in a series although others do, between its first and last",
-        "A row that is not there counts as nothing sold. If it was not recorded instead, the "
-        "forecasts are too low: send such rows with empty units.",
+        "By day and week, a row that is not there counts as nothing sold; by month and quarter as "
+        "not recorded. Where that is wrong forecasts are too low, or too high: send such rows with "
+        "empty units, or with 0.",
     ),
     Check(
         "sales", "empty units",
-        f"SELECT count(*) FROM {{table}} t JOIN {_SERIES} s USING (region_id, product_id) "
+        "SELECT count(*) FROM {table} t JOIN series s USING (region_id, product_id) "
         "WHERE t.units IS NULL AND t.date < s.last",
         _ROWS,
         "rows before a series' last sale have no units",
@@ -76,27 +79,27 @@ CHECKS = (
     ),
     Check(
         "sales", "never sold",
-        f"SELECT count(*) FROM {_SERIES} WHERE coalesce(units, 0) <= 0", _N_SERIES,
+        "SELECT count(*) FROM series WHERE coalesce(units, 0) <= 0", _N_SERIES,
         "series never sold anything",
         "Nothing can be learned from them; take them out, or map them to what replaced them.",
     ),
     Check(
         "sales", "fell silent",
-        f"SELECT count(*) FROM {_SERIES} WHERE units > 0 AND last - sold > 56", _N_SERIES,
+        "SELECT count(*) FROM series WHERE units > 0 AND last - sold > 56", _N_SERIES,
         "series sold nothing in their last eight weeks",
         "If they were delisted or the store has closed, say so (delisted_at, closed_at): else "
         "the forecast keeps some hope for them.",
     ),
     Check(
         "sales", "short",
-        f"SELECT count(*) FROM {_SERIES} WHERE last - first < 56", _N_SERIES,
+        "SELECT count(*) FROM series WHERE last - first < 56", _N_SERIES,
         "series have less than eight weeks of history",
         "They are forecast from their category and region more than from themselves.",
         worth_a_look=0.2,
     ),
     Check(
         "sales", "outliers",
-        f"SELECT count(*) FROM {{table}} t JOIN {_SERIES} s USING (region_id, product_id) "
+        "SELECT count(*) FROM {table} t JOIN series s USING (region_id, product_id) "
         "WHERE t.units > 20 * s.usual AND t.units > 20",
         "SELECT count(*) FROM {table} WHERE units > 0",
         "rows hold more than 20 times what the series sells on a usual day of sales",

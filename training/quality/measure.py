@@ -11,7 +11,7 @@ from features.door.csv_files import quote_text
 from features.engine import Engine, open_engine
 from features.project import Project
 from features.schema import TABLES, Decisions, Events, Kind, Sales, Stock, Touches
-from training.quality.checks import CHECKS, LOOK, NOTE, Check
+from training.quality.checks import CHECKS, LOOK, NOTE, SERIES, Check
 
 COLUMNS, DAYS, FINDINGS, SPANS = (
     "quality_columns",
@@ -62,6 +62,8 @@ def measure_quality(project: Project, names: Collection[str]) -> dict[str, pd.Da
             columns += _measure_columns(engine, name, source)
             if name in TIMES:
                 days.append(_count_days(engine, name, source, options.time_zone))
+            if name == "sales":
+                engine.execute(SERIES.format(table=source))
             findings += [
                 _measure(engine, check, source, options.time_zone)
                 for check in CHECKS
