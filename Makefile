@@ -11,8 +11,9 @@ help: ## Show this list
 demo: .venv/demo.stamp ## Install, train on the sample, serve it on port 3000
 	$(BIN)/almanac demo
 
+# A file of tests stays in one process: they share what is costly to make.
 test: .venv/dev.stamp ## Run the fast tests
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -m "not slow and not browser" -n 2 --dist loadfile
 
 test-all: .venv/dev.stamp ## Run every test, the slow ones too
 	$(BIN)/python -m pytest
