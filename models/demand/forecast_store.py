@@ -43,7 +43,7 @@ FOLDER = "forecasts.rows"
 ROWS, BLOCKS, SERIES, STAMP = "rows.bin", "blocks.bin", "series.arrow", "stamp.json"
 FORMAT = 1
 BLOCK_ROWS, DIGEST_BYTES = 128, 16
-_SWEEP_BLOCKS, _SWEEP_PAUSE = 8, 0.01
+_SWEEP_BLOCKS, _SWEEP_PAUSE = 2, 0.01
 
 
 class StoredRecords:
