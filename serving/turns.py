@@ -15,17 +15,27 @@ class Turns:
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._is_calling = False
+        self._is_taken = False
 
     async def wait(self) -> None:
         """Return in a round of the event loop in which no other waiter goes on."""
         loop = asyncio.get_running_loop()
-        turn = loop.create_future()
-        self._waiting.append(turn)
-        if not self._is_calling:
-            self._is_calling = True
+        if self._is_taken:
+            turn = loop.create_future()
+            self._waiting.append(turn)
+            await turn
+            return
+        self._is_taken = True
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self._pass_on(loop)
+
+    def _pass_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the next round call the next waiter; where there is none, the turn is free."""
+        self._is_taken = bool(self._waiting)
+        if self._is_taken:
             loop.call_soon(self._call, loop)
-        await turn
 
     def _call(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._waiting:
@@ -33,6 +43,4 @@ class Turns:
             if not turn.done():  # who waits may have been cancelled
                 turn.set_result(None)
                 break
-        self._is_calling = bool(self._waiting)
-        if self._is_calling:
-            loop.call_soon(self._call, loop)
+        self._pass_on(loop)

@@ -137,8 +137,12 @@ class ShapeChain:
         The part of `expected` that lies above `prior`: 0 where a customer is expected at the hours
         of their segment, and so before any event; up to 1 where at none of them.
         """
-        above = self.expected(histories) - self.prior(histories)
-        return np.asarray(np.maximum(above, 0.0).sum(axis=1))
+
+        def measure(some: Histories) -> np.ndarray:
+            above = self.expected(some) - self.prior(some)
+            return np.asarray(np.maximum(above, 0.0).sum(axis=1))
+
+        return histories.keep(self, "likeness", measure)
 
     def strength(self, histories: Histories) -> np.ndarray:
         """Return the events behind each customer's share, shape (n,): own ones and the prior's."""

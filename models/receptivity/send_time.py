@@ -101,7 +101,9 @@ class EmpiricalBayes(SendTimeModel):
     def _relative_variance(
         self, histories: Histories, hours: np.ndarray, channel: str | None
     ) -> np.ndarray:
-        events, _ = self.level_.posterior(histories)
+        events = histories.keep(
+            self.level_, "level events", lambda some: self.level_.posterior(some)[0]
+        )
         if channel is None:
             share, strength = self.shape_.share(histories), self.shape_.strength(histories)
         else:
