@@ -518,7 +518,7 @@ _CUSTOMER = [
         "in": "path",
         "required": True,
         "description": "Any identifier: kind:value, such as email:ann@example.com, or the value.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 300},
+        "schema": {"type": "string", "minLength": 1, "maxLength": customers.LONGEST_NAME},
     }
 ]
 

@@ -445,10 +445,11 @@ def test_the_profile_is_found_by_any_identifier_and_keeps_its_contract(service):
         assert 8 <= best.start.hour < 21
         # in Tokyo it is Thursday already
         assert best.start.utcoffset() == timedelta(hours=9)
-    missing = service.call("GET", "/v1/customers/nobody..etc")
-    assert (missing.status_code, problem_of(missing).type) == (
-        404, "urn:almanac:problem:unknown-customer",
-    )  # fmt: skip
+    for nobody in ("nobody..etc", "ann" + "%20" * contract.LONGEST_NAME):
+        missing = service.call("GET", f"/v1/customers/{nobody}")
+        assert (missing.status_code, problem_of(missing).type) == (
+            404, "urn:almanac:problem:unknown-customer",
+        )  # fmt: skip
 
 
 def test_erased_is_erased_and_a_replay_does_not_bring_it_back(service):

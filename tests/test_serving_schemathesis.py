@@ -79,6 +79,8 @@ EXCEPTIONS = {
     "/v1/history": (VALID, "'to' is not before 'from'"),
     "/v1/series": (VALID, "a cursor is one that was given"),
     "/v1/growth": (VALID, "a cursor is one that was given"),
+    "/v1/customers/{customer}/timeline": (VALID, "a cursor is one that was given"),
+    "/v1/outcomes": (VALID, "a key is not used again for another body"),
     "/v1/batch": (INVALID, "a message that is none is rejected by itself, in an answer of 200"),
     **{f"/v1/{name}": (VALID, MESSAGE) for name in PATHS},
 }

@@ -106,6 +106,8 @@ class Merge(Message):
     cause: str
 
 
+LONGEST_NAME = 300
+"""Characters of what a customer is looked up by: kind, colon and the longest identifier."""
 Week = Annotated[list[Probability], Field(min_length=SLOTS_PER_WEEK, max_length=SLOTS_PER_WEEK)]
 
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.bodies import JSON, choose_media_type
+from serving.customers.contract import LONGEST_NAME
 from serving.customers.customers import Customers
 from serving.customers.database import StoreUnavailable
 from serving.customers.erase import Erased
@@ -133,7 +134,10 @@ class CustomerEndpoints:
 
     def _check_address(self, request: Request) -> str:
         choose_media_type(request.headers.get("accept", ""), (JSON,))
-        return str(request.path_params["customer"])
+        name = str(request.path_params["customer"])
+        if len(name) > LONGEST_NAME:  # before it is cleaned, which could make a known one of it
+            raise Problem(Kind.UNKNOWN_CUSTOMER, _NOBODY)
+        return name
 
 
 def _refuse(error: Exception) -> Problem:
