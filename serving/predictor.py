@@ -13,7 +13,7 @@ import msgspec
 from features.errors import NotTrained
 from models.demand.scenario_files import Scenarios
 from models.demand.series_facts import SeriesFacts
-from serving.champions import Champion, Champions, load_champions
+from serving.champions import Champion, Champions, Model, load_champions
 from serving.customers.answers import LiveAnswers
 from serving.customers.customers import Customers
 from serving.customers.database import StoreUnavailable
@@ -136,10 +136,7 @@ class Predictor:
         NotTrained
             If none is loaded.
         """
-        champion = self.champions.demand
-        if champion is None:
-            raise NotTrained("no demand model is loaded; /readyz says why")
-        return champion
+        return _check_loaded(self.champions.demand)
 
     @property
     def planning(self) -> Champion[Planning]:
@@ -150,10 +147,7 @@ class Predictor:
         NotTrained
             If no demand model is loaded.
         """
-        champion = self.champions.planning
-        if champion is None:
-            raise NotTrained("no demand model is loaded; /readyz says why")
-        return champion
+        return _check_loaded(self.champions.planning)
 
     @property
     def scenarios(self) -> Champion[Scenarios | None]:
@@ -164,10 +158,7 @@ class Predictor:
         NotTrained
             If no demand model is loaded.
         """
-        champion = self.champions.scenarios
-        if champion is None:
-            raise NotTrained("no demand model is loaded; /readyz says why")
-        return champion
+        return _check_loaded(self.champions.scenarios)
 
     @property
     def facts(self) -> Champion[SeriesFacts | None]:
@@ -178,10 +169,14 @@ class Predictor:
         NotTrained
             If no demand model is loaded.
         """
-        champion = self.champions.facts
-        if champion is None:
-            raise NotTrained("no demand model is loaded; /readyz says why")
-        return champion
+        return _check_loaded(self.champions.facts)
+
+
+def _check_loaded(champion: Champion[Model] | None) -> Champion[Model]:
+    """Return what the demand champion holds, all of which is loaded with it."""
+    if champion is None:
+        raise NotTrained("no demand model is loaded; /readyz says why")
+    return champion
 
 
 def _choose_live(customers: Customers | None, *, in_thread: bool) -> LiveAnswers | None:
